@@ -1,0 +1,179 @@
+"""Turns the names in a resolved recipe into parts. Nothing else in gptkit does."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gptkit.errors import GptkitError, PluginError, Problem, RecipeError
+from gptkit.interfaces import (
+    Attention,
+    Block,
+    Corpus,
+    Dims,
+    FeedForward,
+    Norm,
+    Optimizer,
+    Parts,
+    Position,
+    Schedule,
+    Tokenizer,
+)
+from gptkit.model import GPT
+from gptkit.plugins import Plugins, explain
+from gptkit.recipe import read
+from gptkit.registry import Registry, describe
+from gptkit.resolve import Choice, Resolved, resolve
+from gptkit.seeds import seeded
+
+CPU = torch.device("cpu")
+# Before the data is read, the size of the vocabulary is not known, and hardly any part asks for it.
+ANY_VOCABULARY = 256
+
+
+class Assembler:
+    """Builds the parts that a recipe chose.
+
+    Each part's first weights are drawn from a seed of its own, so that to swap one part leaves the weights
+    of all others as they were.
+    """
+
+    def __init__(self, resolved: Resolved, registry: Registry) -> None:
+        self.resolved, self.registry = resolved, registry
+
+    def model(self, vocab_size: int) -> GPT:
+        """Return the model, on the CPU."""
+        dims = Dims(**self.resolved.sizes, vocab_size=vocab_size)
+        parts = self.resolved.parts
+        position: Position = self.part(parts["position"], dims)
+        blocks = [self.block(dims, i) for i in range(dims.n_layer)]
+        norm: Norm = self.part(parts["norm"], dims, layer=dims.n_layer)
+        with seeded(CPU, self.resolved.train.seed, "weights"):
+            return GPT(dims, position, blocks, norm)
+
+    def block(self, dims: Dims, i: int) -> Block:
+        """Return the block of a layer."""
+        return self.part(self.resolved.layers[i]["block"], dims, LayerParts(self, dims, i), layer=i)
+
+    def corpus(self) -> Corpus:
+        """Return the corpus."""
+        return self.part(self.resolved.parts["corpus"])
+
+    def optimizer(self) -> Optimizer:
+        """Return what makes the optimizer."""
+        return self.part(self.resolved.parts["optimizer"])
+
+    def schedule(self) -> Schedule:
+        """Return the schedule of the learning rate."""
+        return self.part(self.resolved.parts["schedule"], self.resolved.train.max_iters)
+
+    def tokenizer(self, text: Sequence[str]) -> Tokenizer:
+        """Return the tokenizer, made from a text."""
+        return self.part(self.resolved.parts["tokenizer"], text)
+
+    def saved_tokenizer(self, saved: dict[str, Any]) -> Tokenizer:
+        """Return the tokenizer that a run saved."""
+        choice = self.resolved.parts["tokenizer"]
+        part: type[Tokenizer] = self.registry.get(choice.kind, choice.name).part
+        return part.from_json(saved)
+
+    def part(self, choice: Choice, *handed: object, layer: int = 0, nth: int = 0) -> Any:
+        """Return a chosen part.
+
+        Raises:
+            RecipeError: If it cannot do what the recipe asks of it.
+            PluginError: If it fails in any other way.
+        """
+        entry = self.registry.get(choice.kind, choice.name)
+        try:
+            with seeded(CPU, self.resolved.train.seed, "weights", choice.kind, layer, nth):
+                part = entry.part(*handed, **choice.options)
+        except GptkitError:
+            raise
+        except ValueError as error:
+            raise RecipeError([Problem(choice.place, choice.key, str(error))]) from error
+        except Exception as error:
+            raise PluginError(
+                f"{choice.key}: '{choice.name}' of {entry.owner}, {describe(entry.part)}, cannot be built: "
+                f"{explain(error)}"
+            ) from error
+        return part
+
+    def check(self) -> None:
+        """Build every part but those that read data, without memory for weights, to see that each can be.
+
+        Raises:
+            RecipeError: With what every part that cannot do what the recipe asks of it has to say.
+        """
+        dims = Dims(**self.resolved.sizes, vocab_size=ANY_VOCABULARY)
+        builds: list[Callable[[], object]] = [
+            lambda: self.part(self.resolved.parts["position"], dims),
+            *(lambda i=i: self.block(dims, i) for i in range(dims.n_layer)),
+            self.optimizer,
+            self.schedule,
+        ]
+        with torch.device("meta"):
+            problems = [problem for build in builds for problem in problems_of(build)]
+        if problems:
+            raise RecipeError(problems)
+
+
+class LayerParts(Parts):
+    """Builds the parts that a recipe chose for one layer."""
+
+    def __init__(self, assembler: Assembler, dims: Dims, layer: int) -> None:
+        self.assembler, self.dims, self.layer = assembler, dims, layer
+        self.built: Counter[str] = Counter()
+
+    def attention(self) -> Attention:
+        """Return a new attention."""
+        return self.next("attention")
+
+    def feed_forward(self) -> FeedForward:
+        """Return a new feed-forward."""
+        return self.next("feed_forward")
+
+    def norm(self) -> Norm:
+        """Return a new norm."""
+        return self.next("norm")
+
+    def next(self, kind: str) -> Any:
+        """Return a new part of a kind."""
+        self.built[kind] += 1
+        choice = self.assembler.resolved.layers[self.layer][kind]
+        return self.assembler.part(choice, self.dims, layer=self.layer, nth=self.built[kind])
+
+
+def problems_of(build: Callable[[], object]) -> Iterable[Problem]:
+    """Return what is wrong with the recipe for a part that is built on the meta device."""
+    try:
+        build()
+    except RecipeError as error:
+        return error.problems
+    except PluginError:
+        # A part may need real numbers to be built. If it cannot be built with them either, `model` says so.
+        pass
+    return ()
+
+
+def build(
+    recipe: str | Path, *, vocab_size: int, overrides: Sequence[str] = (), plugins: Sequence[str | Path] = ()
+) -> GPT:
+    """Return the model of a recipe, with its first weights, on the CPU.
+
+    Args:
+        vocab_size: Number of distinct tokens.
+        overrides: Changes to the recipe, each as `--set` takes them: `model.attention=naive`.
+        plugins: Plugin files besides those that the recipe names.
+
+    Raises:
+        RecipeError: If the recipe is wrong; says everything that is.
+        PluginError: If a plugin does not load, or a part of it cannot be built.
+    """
+    written = read(Path(recipe), overrides)
+    found = Plugins([*written.plugins, *map(Path, plugins)])
+    assembler = Assembler(resolve(written, found), found.registry)
+    assembler.check()
+    return assembler.model(vocab_size)

@@ -1,0 +1,66 @@
+"""What `naive`, `fused` and `sdpa` share: one layout of the weights, and the promise to compute the same."""
+
+from abc import abstractmethod
+
+import torch
+from einops import rearrange
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from gptkit.interfaces import Attention, Dims, Place
+from gptkit.kv_cache import KVCache
+from gptkit.layers import Linear
+
+
+def causal(q: Float[Tensor, "B H T D"], k: Float[Tensor, "B H S D"]) -> Bool[Tensor, "T S"]:
+    """Return which key each query sees under the causal rule: query i sees keys up to S - T + i."""
+    T, S = q.shape[2], k.shape[2]
+    return torch.ones(T, S, dtype=torch.bool, device=q.device).tril(S - T)
+
+
+class SoftmaxAttention(Attention):
+    """Exact causal softmax attention. Subclasses differ only in how `attend` computes it.
+
+    To inherit this class is to claim that `attend` equals the one of `naive`. The packed projections are
+    the same in all of them, so that a checkpoint moves from one to another unchanged.
+
+    Args:
+        qkv_bias: Whether the projection to queries, keys and values has a bias.
+        out_bias: Whether the output projection has one.
+
+    Source:
+        Vaswani et al. 2017, arXiv:1706.03762, section 3.2.
+    """
+
+    def __init__(self, dims: Dims, *, qkv_bias: bool = False, out_bias: bool = True) -> None:
+        super().__init__(dims)
+        self.n_head, self.head_width, self.dropout = dims.n_head, dims.head_width, dims.dropout
+        self.qkv = Linear(dims.n_embd, 3 * dims.n_embd, bias=qkv_bias)
+        self.out = Linear(dims.n_embd, dims.n_embd, bias=out_bias)
+        self.drop_out = nn.Dropout(dims.dropout)
+
+    @abstractmethod
+    def attend(
+        self,
+        q: Float[Tensor, "B H T D"],
+        k: Float[Tensor, "B H S D"],
+        v: Float[Tensor, "B H S D"],
+        visible: Bool[Tensor, "..."] | None = None,
+    ) -> Float[Tensor, "B H T D"]:
+        """Return, for each query, the mean of the values it sees, weighted by the softmax of q·k / √D.
+
+        Args:
+            visible: Broadcastable to (B, H, T, S); None is the causal rule. Every query must see a key.
+        """
+
+    def forward(self, x: Float[Tensor, "B T C"], at: Place = Place()) -> Float[Tensor, "B T C"]:
+        """Return what each position gathered from those it may see."""
+        q, k, v = rearrange(self.qkv(x), "B T (three H D) -> three B H T D", three=3, H=self.n_head)
+        q, k = at.turn(q, k)
+        k, v = at.remember(k, v)
+        y = self.attend(q, k, v, at.visible)  # (B, H, T, D)
+        return self.drop_out(self.out(rearrange(y, "B H T D -> B T (H D)")))
+
+    def new_memory(self, batch_size: int, length: int) -> KVCache:
+        """Return an empty cache of keys and values."""
+        return KVCache(batch_size, self.n_head, length, self.head_width, like=self.out.weight)

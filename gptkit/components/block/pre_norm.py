@@ -1,0 +1,33 @@
+"""The block of GPT-2."""
+
+from jaxtyping import Float
+from torch import Tensor
+
+from gptkit.hookspecs import Register, hookimpl
+from gptkit.interfaces import Block, Dims, Parts, Place
+
+
+class PreNormBlock(Block):
+    """Communicate, then compute, each on a normalised copy of the residual stream.
+
+    Source:
+        Radford et al. 2019, "Language Models are Unsupervised Multitask Learners", section 2.3.
+    """
+
+    def __init__(self, dims: Dims, parts: Parts) -> None:
+        super().__init__(dims, parts)
+        self.norm_1 = parts.norm()
+        self.attention = parts.attention()
+        self.norm_2 = parts.norm()
+        self.feed_forward = parts.feed_forward()
+
+    def forward(self, x: Float[Tensor, "B T C"], at: Place = Place()) -> Float[Tensor, "B T C"]:
+        """Return the residual stream after this block."""
+        x = x + self.attention(self.norm_1(x), at)
+        return x + self.feed_forward(self.norm_2(x))
+
+
+@hookimpl
+def gptkit_register(register: Register) -> None:
+    """Offer `pre_norm`."""
+    register("pre_norm", PreNormBlock)

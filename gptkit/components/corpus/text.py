@@ -1,0 +1,63 @@
+"""Text from files of one's own."""
+
+import glob
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from gptkit.corpus import SplitCorpus, decode_utf8
+from gptkit.errors import DataError
+from gptkit.hookspecs import Register, hookimpl
+
+
+class TextCorpus(SplitCorpus):
+    """The text of a file, of every file in a directory, or of every file that a glob matches.
+
+    Files are read in the order of their paths and joined by a newline; those whose names begin with a dot
+    are left out of directories and globs.
+
+    Args:
+        path: A file, a directory, or a glob such as `books/**/*.txt`. In a recipe, relative to the recipe.
+    """
+
+    def __init__(self, *, path: Path, validation_share: Annotated[float, Field(gt=0, lt=1)] = 0.1) -> None:
+        super().__init__(validation_share=validation_share)
+        self.path = path
+
+    def read(self) -> str:
+        """Return the text of all the files.
+
+        Raises:
+            DataError: If there are none, or one is unreadable, empty or not UTF-8.
+        """
+        return "\n".join(read_file(file) for file in self.files())
+
+    def files(self) -> list[Path]:
+        """Return the files, in the order they are read."""
+        if self.path.is_file():
+            return [self.path]
+        pattern = self.path / "**" / "*" if self.path.is_dir() else self.path
+        # Not Path.glob: it would walk into hidden directories.
+        files = sorted(file for file in map(Path, glob.glob(str(pattern), recursive=True)) if file.is_file())  # noqa: PTH207
+        if not files:
+            kind = "holds no files" if self.path.is_dir() else "no such file, directory or match of a glob"
+            raise DataError(f"{self.path}: {kind}")
+        return files
+
+
+def read_file(file: Path) -> str:
+    """Return a file's text."""
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read: {error.strerror}") from error
+    if not content:
+        raise DataError(f"{file}: the file is empty")
+    return decode_utf8(content, str(file))
+
+
+@hookimpl
+def gptkit_register(register: Register) -> None:
+    """Offer `text`."""
+    register("text", TextCorpus)

@@ -1,0 +1,83 @@
+"""The corpus of "Let's build GPT"."""
+
+import hashlib
+import os
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from gptkit.corpus import SplitCorpus, decode_utf8
+from gptkit.errors import DataError
+from gptkit.hookspecs import Register, hookimpl
+
+URL = "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt"
+SHA256 = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
+TIMEOUT_SECONDS = 30
+
+
+class TinyShakespeareCorpus(SplitCorpus):
+    """1.1 MB of Shakespeare's plays, 65 distinct characters; downloaded once, checked and kept.
+
+    Kept in `$GPTKIT_CACHE`, or else `gptkit` in the user's cache directory.
+
+    Source:
+        Karpathy 2015, https://github.com/karpathy/char-rnn.
+    """
+
+    def read(self) -> str:
+        """Return the text, downloading it the first time.
+
+        Raises:
+            DataError: If it is not there and cannot be downloaded, or is not what it should be.
+        """
+        file = cache_directory() / "tiny_shakespeare.txt"
+        if not file.exists():
+            keep(download(file), file)
+        content = file.read_bytes()
+        check(content, str(file))
+        return decode_utf8(content, str(file))
+
+
+def cache_directory() -> Path:
+    """Return the directory where downloads are kept."""
+    if own := os.environ.get("GPTKIT_CACHE"):
+        return Path(own)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gptkit"
+
+
+def download(file: Path) -> bytes:
+    """Return the text from its home on the web."""
+    try:
+        with urllib.request.urlopen(URL, timeout=TIMEOUT_SECONDS) as response:
+            content: bytes = response.read()
+    except (urllib.error.URLError, OSError) as error:
+        raise DataError(
+            f"tiny_shakespeare: cannot download {URL}: {getattr(error, 'reason', error)}. Save that page as "
+            f'{file} by hand, or choose corpus = "python_docs", which needs no network'
+        ) from error
+    check(content, URL)
+    return content
+
+
+def check(content: bytes, source: str) -> None:
+    """Raise DataError unless the content is the text that results are quoted on."""
+    found = hashlib.sha256(content).hexdigest()
+    if found != SHA256:
+        raise DataError(
+            f"tiny_shakespeare: {source} is not the text it should be: its sha256 is {found}, expected {SHA256}. "
+            "Remove the file if you have one, and download it again"
+        )
+
+
+def keep(content: bytes, file: Path) -> None:
+    """Write a file beside its place and move it there, so that half a file is never found."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    beside = file.with_suffix(f".{os.getpid()}")
+    beside.write_bytes(content)
+    beside.replace(file)
+
+
+@hookimpl
+def gptkit_register(register: Register) -> None:
+    """Offer `tiny_shakespeare`."""
+    register("tiny_shakespeare", TinyShakespeareCorpus)

@@ -1,0 +1,26 @@
+"""The feed-forward of GPT-2."""
+
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from gptkit.feed_forward import TwoLayerFeedForward
+from gptkit.hookspecs import Register, hookimpl
+
+
+class GeluFeedForward(TwoLayerFeedForward):
+    """Two linear layers with a GELU between, in its exact form.
+
+    Source:
+        Hendrycks and Gimpel 2016, arXiv:1606.08415.
+    """
+
+    def activate(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        """Return x·Φ(x), Φ the normal distribution function."""
+        return F.gelu(x)
+
+
+@hookimpl
+def gptkit_register(register: Register) -> None:
+    """Offer `gelu`."""
+    register("gelu", GeluFeedForward)

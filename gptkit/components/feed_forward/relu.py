@@ -1,0 +1,26 @@
+"""The feed-forward of the original transformer."""
+
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from gptkit.feed_forward import TwoLayerFeedForward
+from gptkit.hookspecs import Register, hookimpl
+
+
+class ReluFeedForward(TwoLayerFeedForward):
+    """Two linear layers with a ReLU between.
+
+    Source:
+        Vaswani et al. 2017, arXiv:1706.03762, equation 2.
+    """
+
+    def activate(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        """Return max(x, 0)."""
+        return F.relu(x)
+
+
+@hookimpl
+def gptkit_register(register: Register) -> None:
+    """Offer `relu`."""
+    register("relu", ReluFeedForward)

@@ -1,0 +1,26 @@
+"""The feed-forward of Primer."""
+
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from gptkit.feed_forward import TwoLayerFeedForward
+from gptkit.hookspecs import Register, hookimpl
+
+
+class Relu2FeedForward(TwoLayerFeedForward):
+    """Two linear layers with a squared ReLU between.
+
+    Source:
+        So et al. 2021, arXiv:2109.08668, section 3.
+    """
+
+    def activate(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        """Return max(x, 0)²."""
+        return F.relu(x).square()
+
+
+@hookimpl
+def gptkit_register(register: Register) -> None:
+    """Offer `relu2`."""
+    register("relu2", Relu2FeedForward)

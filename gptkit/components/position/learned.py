@@ -1,0 +1,32 @@
+"""A learned vector for each position."""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from gptkit.hookspecs import Register, hookimpl
+from gptkit.interfaces import Dims, Position
+from gptkit.layers import Embedding
+
+
+class LearnedPosition(Position):
+    """Adds to each embedding a learned vector of its position.
+
+    Source:
+        Gehring et al. 2017, arXiv:1705.03122, section 3.1.
+    """
+
+    def __init__(self, dims: Dims) -> None:
+        super().__init__(dims)
+        self.table = Embedding(dims.block_size, dims.n_embd)
+
+    def embed(self, x: Float[Tensor, "B T C"], first: int | Int[Tensor, ""]) -> Float[Tensor, "B T C"]:
+        """Add the vectors of positions `first`, `first` + 1, …."""
+        positions = torch.arange(x.shape[1], device=x.device) + first
+        return x + self.table(positions)  # (B, T, C) + (T, C)
+
+
+@hookimpl
+def gptkit_register(register: Register) -> None:
+    """Offer `learned`."""
+    register("learned", LearnedPosition)

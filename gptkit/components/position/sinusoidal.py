@@ -1,0 +1,37 @@
+"""Sines and cosines of the position, with nothing to learn."""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from gptkit.hookspecs import Register, hookimpl
+from gptkit.interfaces import Dims, Position
+
+
+class SinusoidalPosition(Position):
+    """Adds to each embedding sines and cosines of its position, at wavelengths from 2π to 10,000·2π.
+
+    Source:
+        Vaswani et al. 2017, arXiv:1706.03762, section 3.5.
+    """
+
+    table: Tensor
+
+    def __init__(self, dims: Dims) -> None:
+        super().__init__(dims)
+        channels = torch.arange(dims.n_embd)
+        rates = 10_000.0 ** (-(channels - channels % 2) / dims.n_embd)
+        angles = torch.arange(dims.block_size)[:, None] * rates  # (block_size, C)
+        # Not persistent: a checkpoint need not hold what these four lines compute.
+        self.register_buffer("table", torch.where(channels % 2 == 0, angles.sin(), angles.cos()), persistent=False)
+
+    def embed(self, x: Float[Tensor, "B T C"], first: int | Int[Tensor, ""]) -> Float[Tensor, "B T C"]:
+        """Add the waves at positions `first`, `first` + 1, …."""
+        positions = torch.arange(x.shape[1], device=x.device) + first
+        return x + self.table[positions].to(x.dtype)  # (B, T, C) + (T, C)
+
+
+@hookimpl
+def gptkit_register(register: Register) -> None:
+    """Offer `sinusoidal`."""
+    register("sinusoidal", SinusoidalPosition)

@@ -1,0 +1,18 @@
+"""The same learning rate throughout."""
+
+from gptkit.hookspecs import Register, hookimpl
+from gptkit.interfaces import Schedule
+
+
+class ConstantSchedule(Schedule):
+    """The learning rate that the optimizer was given, at every step."""
+
+    def __call__(self, step: int) -> float:
+        """Return 1."""
+        return 1.0
+
+
+@hookimpl
+def gptkit_register(register: Register) -> None:
+    """Offer `constant`."""
+    register("constant", ConstantSchedule)

@@ -1,0 +1,38 @@
+"""Half a cosine from the peak to the floor."""
+
+import math
+
+from pydantic import NonNegativeInt
+
+from gptkit.hookspecs import Register, hookimpl
+from gptkit.interfaces import Probability
+from gptkit.schedule import WarmupSchedule
+
+
+class CosineSchedule(WarmupSchedule):
+    """Rises in a straight line to 1, then falls along half a cosine to `floor`.
+
+    Args:
+        warmup: Steps spent rising; fewer than the run has.
+        floor: Factor at the end.
+
+    Raises:
+        ValueError: If `warmup` is not below `total`.
+
+    Source:
+        Loshchilov and Hutter 2017, arXiv:1608.03983, equation 5.
+    """
+
+    def __init__(self, total: int, *, warmup: NonNegativeInt = 0, floor: Probability = 0.0) -> None:
+        super().__init__(total, warmup=warmup)
+        self.floor = floor
+
+    def after_warmup(self, progress: float) -> float:
+        """Return the height of the half cosine."""
+        return self.floor + (1 - self.floor) * (1 + math.cos(math.pi * progress)) / 2
+
+
+@hookimpl
+def gptkit_register(register: Register) -> None:
+    """Offer `cosine`."""
+    register("cosine", CosineSchedule)

@@ -1,0 +1,39 @@
+"""One token for each byte of UTF-8."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from gptkit.hookspecs import Register, hookimpl
+from gptkit.interfaces import Tokenizer
+
+
+class ByteTokenizer(Tokenizer):
+    """The 256 bytes: any text can be encoded, whatever it was trained on."""
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of bytes, 256."""
+        return 256
+
+    def encode(self, text: str) -> list[int]:
+        """Return the bytes of the text in UTF-8."""
+        return list(text.encode("utf-8"))
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the text of some bytes, with U+FFFD where they are not UTF-8."""
+        return bytes(ids).decode("utf-8", errors="replace")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return nothing: all byte tokenizers are the same."""
+        return {}
+
+    @classmethod
+    def from_json(cls, saved: dict[str, Any]) -> "ByteTokenizer":
+        """Return a byte tokenizer."""
+        return cls([])
+
+
+@hookimpl
+def gptkit_register(register: Register) -> None:
+    """Offer `byte`."""
+    register("byte", ByteTokenizer)

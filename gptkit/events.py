@@ -1,0 +1,37 @@
+"""What happens in a run, besides its steps, in the words of whoever watches it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """How long all steps will take together, in seconds, evaluations not counted."""
+
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The losses after a step, in nats per token, and the validation loss in bits per character."""
+
+    step: int
+    train_loss: float
+    validation_loss: float
+    bits_per_character: float
+    is_best: bool
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A text that the model wrote after a step."""
+
+    step: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The end of a run: its best evaluation, and how long all of it took in seconds."""
+
+    best: Evaluation
+    seconds: float

@@ -1,0 +1,137 @@
+"""A recipe made ready to run: everything that could be wrong with it is found before anything is written."""
+
+import hashlib
+import platform
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import tomli_w
+import torch
+
+import gptkit
+from gptkit.assemble import Assembler
+from gptkit.data import TokenData, tokenize
+from gptkit.errors import Problem, RecipeError
+from gptkit.hardware import Decision, choose_device, choose_dtype, matmul_rate
+from gptkit.interfaces import Tokenizer
+from gptkit.model import GPT
+from gptkit.plugins import Plugins
+from gptkit.recipe import read
+from gptkit.resolve import Resolved, resolve
+from gptkit.run_dir import RunDir
+
+RUNS = Path("runs")
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """All that a run needs.
+
+    Args:
+        out: The run directory, which is not there yet.
+    """
+
+    resolved: Resolved
+    plugins: Plugins
+    assembler: Assembler
+    tokenizer: Tokenizer
+    data: TokenData
+    model: GPT
+    device: Decision[torch.device]
+    dtype: Decision[str]
+    out: Path
+
+    @property
+    def tokens_per_step(self) -> int:
+        """Number of tokens that one optimizer step learns from."""
+        settings = self.resolved.train
+        return settings.batch_size * settings.grad_accumulation * self.model.dims.block_size
+
+    def least_seconds(self) -> float:
+        """Return how long all steps take at least, were they nothing but matrix products.
+
+        Source:
+            Kaplan et al. 2020, arXiv:2001.08361, section 2.1: 6 operations for each weight and token.
+        """
+        weights = self.model.parameter_groups()
+        n_weights = sum(weight.numel() for weight in [*weights.matrices, self.model.head.weight])
+        operations = 6 * n_weights * self.tokens_per_step * self.resolved.train.max_iters
+        return operations / matmul_rate(self.device.value)
+
+    def create_directory(self) -> RunDir:
+        """Create the run directory, with all that is known before the first step."""
+        return RunDir.create(
+            self.out,
+            recipe=self.resolved.text,
+            document=self.resolved.document,
+            plugins=self.plugins.files,
+            tokenizer=self.tokenizer,
+            environment=self.environment(),
+        )
+
+    def environment(self) -> dict[str, Any]:
+        """Return what else the result depends on."""
+        installed = [plugin for plugin in self.plugins.loaded if plugin.origin.startswith("entry point")]
+        return {
+            "gptkit": gptkit.__version__,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "platform": platform.platform(),
+            "device": str(self.device.value),
+            "dtype": self.dtype.value,
+            "threads": torch.get_num_threads(),
+            "installed_plugins": {plugin.name: plugin.version for plugin in installed},
+            "command": sys.argv,
+        }
+
+
+def prepare(
+    recipe: Path, *, overrides: Sequence[str] = (), plugins: Sequence[Path] = (), out: Path | None = None
+) -> Experiment:
+    """Return a recipe made ready to run.
+
+    Args:
+        overrides: Changes to the recipe, each as `--set` takes them.
+        plugins: Plugin files besides those that the recipe names.
+        out: The run directory; by default a new one in `runs/`.
+
+    Raises:
+        RecipeError: If the recipe is wrong; says everything that is.
+        PluginError: If a plugin does not load, or a part of it cannot be built.
+        DataError: If the corpus cannot be had or cannot be trained on.
+        UsageError: If there is something in the run directory.
+    """
+    if out is not None:
+        RunDir.check_free(out)
+    written = read(recipe, overrides)
+    found = Plugins([*written.plugins, *plugins])
+    resolved = resolve(written, found)
+    assembler = Assembler(resolved, found.registry)
+    assembler.check()
+    device = decide("device", resolved, lambda: choose_device(resolved.train.device))
+    dtype = decide("dtype", resolved, lambda: choose_dtype(resolved.train.dtype, device.value))
+    tokenizer, data = tokenize(assembler.corpus(), assembler.tokenizer, resolved.sizes["block_size"])
+    model = assembler.model(tokenizer.vocab_size)
+    return Experiment(
+        resolved, found, assembler, tokenizer, data, model, device, dtype, out or new_directory(resolved)
+    )
+
+
+def decide(key: str, resolved: Resolved, choose: Callable[[], Decision[Value]]) -> Decision[Value]:
+    """Return a choice about the machine, or say which key of the recipe asks for what is not here."""
+    try:
+        return choose()
+    except ValueError as error:
+        raise RecipeError([Problem(resolved.places[f"train.{key}"], f"train.{key}", str(error))]) from None
+
+
+def new_directory(resolved: Resolved) -> Path:
+    """Return where a new run goes: `runs/<name>-<time>-<hash of what it computes>`."""
+    digest = hashlib.sha256(tomli_w.dumps(resolved.document).encode()).hexdigest()
+    return RUNS / f"{resolved.name}-{datetime.now():%Y%m%d-%H%M%S}-{digest[:8]}"

@@ -1,0 +1,72 @@
+"""Chooses the device and the precision, and says why."""
+
+import time
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import torch
+
+Value = TypeVar("Value")
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Decision(Generic[Value]):
+    """What was chosen, and why."""
+
+    value: Value
+    reason: str
+
+
+def choose_device(wanted: str) -> Decision[torch.device]:
+    """Return the device that a recipe wants, or the fastest there is where it says `auto`.
+
+    Raises:
+        ValueError: If that device is not here.
+    """
+    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    if wanted == "auto":
+        if cuda:
+            return Decision(torch.device("cuda"), f"this machine has {torch.cuda.get_device_name()}")
+        if mps:
+            return Decision(torch.device("mps"), "this machine has Apple's GPU and no CUDA device")
+        return Decision(torch.device("cpu"), "this machine has no CUDA device")
+    try:
+        device = torch.device(wanted)
+    except RuntimeError:
+        raise ValueError(f"PyTorch knows no device '{wanted}'. Use auto, cpu, cuda, cuda:0 or mps") from None
+    here = {"cpu": True, "cuda": cuda and (device.index or 0) < torch.cuda.device_count(), "mps": mps}
+    if not here.get(device.type):
+        names = ", ".join(name for name, is_here in here.items() if is_here)
+        raise ValueError(f"this machine has no device '{wanted}'. It has: {names}")
+    return Decision(device, "the recipe says so")
+
+
+def choose_dtype(wanted: str, device: torch.device) -> Decision[str]:
+    """Return the precision that a recipe wants, or the one that suits the device where it says `auto`.
+
+    Raises:
+        ValueError: If the device cannot train in that precision.
+    """
+    if wanted == "fp16" and device.type != "cuda":
+        raise ValueError(f"fp16 is trained on CUDA alone, and this run is on {device.type}. Use bf16 or fp32")
+    if wanted == "bf16" and device.type == "cuda" and not torch.cuda.is_bf16_supported():
+        raise ValueError("this CUDA device has no bf16. Use fp16 or fp32")
+    if wanted != "auto":
+        return Decision(wanted, "the recipe says so")
+    if device.type == "cuda" and torch.cuda.is_bf16_supported():
+        return Decision("bf16", "it is the fastest that trains as well as fp32 here; weights stay in fp32")
+    return Decision("fp32", f"it is exact, and bf16 is not faster on every {device.type}")
+
+
+def matmul_rate(device: torch.device) -> float:
+    """Return how many floating-point operations a second the device's fp32 matrix products do, measured."""
+    a = torch.ones(1024, 1024, device=device)
+    best = float("inf")
+    for _ in range(5):
+        began = time.perf_counter()
+        # Reading one element waits for the product, on a device that works behind one's back.
+        float((a @ a)[0, 0])
+        best = min(best, time.perf_counter() - began)
+    return float(2 * 1024**3 / best)

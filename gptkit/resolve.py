@@ -1,0 +1,280 @@
+"""Checks a recipe against the parts there are, and fills in what it leaves unsaid."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic_core import to_jsonable_python
+
+from gptkit.errors import Problem, RecipeError, did_you_mean
+from gptkit.interfaces import Dims
+from gptkit.plugins import Plugins
+from gptkit.recipe import SLOTS, Leaf, Recipe
+from gptkit.settings import TrainSettings
+from gptkit.signature import REQUIRED, Option, options
+from gptkit.toml_lines import Key
+
+# Of each kind, the part that a recipe gets when it chooses none.
+DEFAULTS = {
+    "attention": "sdpa",
+    "feed_forward": "relu",
+    "norm": "layernorm",
+    "position": "learned",
+    "block": "pre_norm",
+    "corpus": "python_docs",
+    "tokenizer": "char",
+    "optimizer": "adamw",
+    "schedule": "constant",
+}
+# The kinds that `[[model.layer]]` may choose for single layers.
+LAYER_SLOTS = ("attention", "feed_forward", "norm", "block")
+# The keys of each section that name no part. The vocabulary is the tokenizer's to say.
+KEYS: dict[str, dict[str, Option]] = {
+    "model": {name: option for name, option in options(Dims).items() if name != "vocab_size"},
+    "data": {},
+    "train": options(TrainSettings),
+}
+AT = Option("at", list[int])
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The part chosen under one key of a recipe: its name and the value of each of its options."""
+
+    kind: str
+    name: str
+    options: Mapping[str, Any]
+    key: str
+    place: str
+
+    def table(self) -> dict[str, Any]:
+        """Return the choice as a recipe's table, in TOML's types; an option that is None is left out."""
+        given = {name: value for name, value in self.options.items() if value is not None}
+        return {"use": self.name, **to_jsonable_python(given)}
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A recipe with every value checked and every default filled in.
+
+    Args:
+        text: The recipe, as it was written.
+        sizes: The arguments of `Dims`, but for the vocabulary.
+        parts: The chosen part of each kind.
+        layers: For each layer, the chosen part of each kind that a layer may choose for itself.
+        document: All of it, as a recipe that needs no base, no override and no default.
+        places: Where each value of the document was written, by key.
+    """
+
+    name: str
+    text: str
+    sizes: Mapping[str, Any]
+    parts: Mapping[str, Choice]
+    layers: tuple[Mapping[str, Choice], ...]
+    train: TrainSettings
+    document: dict[str, Any]
+    places: Mapping[str, str]
+
+
+def resolve(recipe: Recipe, plugins: Plugins) -> Resolved:
+    """Check a recipe and fill in its defaults.
+
+    Raises:
+        RecipeError: With everything that is wrong in it.
+    """
+    return Resolver(recipe, plugins).resolve()
+
+
+class Resolver:
+    """One pass over one recipe, which collects what is wrong and where each value was written."""
+
+    def __init__(self, recipe: Recipe, plugins: Plugins) -> None:
+        self.recipe, self.plugins = recipe, plugins
+        self.problems: list[Problem] = []
+        self.places: dict[str, str] = {}
+
+    def resolve(self) -> Resolved:
+        """Return the resolved recipe."""
+        self.table((), {}, below((), self.recipe.leaves), beside=SLOTS)
+        values = {section: self.section(section) for section in SLOTS}
+        chosen = {
+            kind: self.part(kind, (section, kind), below((section, kind), self.recipe.leaves))
+            for section, kinds in SLOTS.items()
+            for kind in kinds
+        }
+        overrides = self.overrides(values["model"].get("n_layer"))
+        self.check_sizes(values["model"])
+        if self.problems:
+            raise RecipeError(self.problems)
+        parts = {kind: choice for kind, choice in chosen.items() if choice}
+        layers = [{kind: parts[kind] for kind in LAYER_SLOTS} for _ in range(values["model"]["n_layer"])]
+        for at, choices in overrides:
+            for i in at:
+                layers[i] |= choices
+        document: dict[str, Any] = {
+            section: to_jsonable_python(values[section]) | {kind: parts[kind].table() for kind in kinds}
+            for section, kinds in SLOTS.items()
+        }
+        if overrides:
+            document["model"]["layer"] = [
+                {"at": at} | {kind: choice.table() for kind, choice in choices.items()}
+                for at, choices in overrides
+            ]
+        return Resolved(
+            name=self.recipe.path.stem,
+            text=self.recipe.text,
+            sizes=values["model"],
+            parts=parts,
+            layers=tuple(layers),
+            train=TrainSettings(**values["train"]),
+            document=document,
+            places=self.places,
+        )
+
+    def section(self, name: str) -> dict[str, Any]:
+        """Return the values of a section that are no parts."""
+        beside = (*SLOTS[name], "layer") if name == "model" else SLOTS[name]
+        return self.table((name,), KEYS[name], below((name,), self.recipe.leaves), beside=beside)
+
+    def table(
+        self,
+        key: Key,
+        known: Mapping[str, Option],
+        leaves: Mapping[Key, Leaf],
+        *,
+        beside: Iterable[str] = (),
+        owner: str = "",
+    ) -> dict[str, Any]:
+        """Return the value of each option that a table may hold, checked, or its default.
+
+        Args:
+            leaves: The values in the table, by their keys below it.
+            beside: Other keys of the table, which are checked elsewhere.
+            owner: The part whose options they are.
+        """
+        if () in leaves and leaves[()].value != {}:
+            self.problem(key, f"takes a table, found {leaves[()].value!r}", leaves[()])
+            return {}
+        values: dict[str, Any] = {}
+        names = dict.fromkeys(path[0] for path in leaves if path)
+        for name in (name for name in names if str(name) not in beside):
+            inside = below((name,), leaves)
+            leaf = next(iter(inside.values()))
+            if option := known.get(str(name)):
+                try:
+                    values[option.name] = anchor(option.validate(nested(inside)), leaf.source.directory)
+                    self.places[spell((*key, name))] = leaf.place
+                except ValueError as error:
+                    self.problem((*key, name), str(error), leaf)
+            else:
+                self.problem((*key, name), unknown(str(name), known, [*known, *beside], owner), leaf)
+        for option in known.values():
+            if option.name not in names:
+                if option.default is REQUIRED:
+                    self.problem((*key, option.name), f"is missing: it takes {option}")
+                self.places[spell((*key, option.name))] = "default"
+                values[option.name] = option.default
+        return {name: values[name] for name in known if name in values}
+
+    def part(self, kind: str, key: Key, leaves: Mapping[Key, Leaf]) -> Choice | None:
+        """Return the part that is chosen under a key, or None if something is wrong with the choice."""
+        before = len(self.problems)
+        use = leaves.get(("use",)) or leaves.get(())
+        name = use.value if use and use.value != {} else DEFAULTS[kind]
+        if not isinstance(name, str):
+            self.problem(
+                key, f'takes a name, or a table such as {{ use = "{DEFAULTS[kind]}" }}, found {name!r}', use
+            )
+            return None
+        try:
+            entry = self.plugins.registry.get(kind, name)
+        except LookupError as error:
+            self.problem(key, error.args[0] + self.plugins.failures(), use)
+            return None
+        self.places[spell((*key, "use"))] = place = use.place if use else "default"
+        given = self.table(key, entry.options, leaves, beside=("use",), owner=name)
+        return Choice(kind, name, given, spell(key), place) if len(self.problems) == before else None
+
+    def overrides(self, n_layer: int | None) -> list[tuple[list[int], dict[str, Choice]]]:
+        """Return what each `[[model.layer]]` chooses, with the layers that it is for."""
+        found: list[tuple[list[int], dict[str, Choice]]] = []
+        taken: set[tuple[int, str]] = set()
+        leaves = below(("model", "layer"), self.recipe.leaves)
+        if () in leaves and leaves[()].value != []:
+            self.problem(("model", "layer"), "takes tables, each headed [[model.layer]]", leaves[()])
+        for n in dict.fromkeys(path[0] for path in leaves if path):
+            key: Key = ("model", "layer", n)
+            own = below((n,), leaves)
+            at = self.table(key, {"at": AT}, own, beside=LAYER_SLOTS).get("at") or []
+            for i in at:
+                if n_layer is not None and not 0 <= i < n_layer:
+                    message = f"there is no layer {i}: with n_layer = {n_layer} they are 0 to {n_layer - 1}"
+                    self.problem((*key, "at"), message, own.get(("at",)))
+            choices: dict[str, Choice] = {}
+            for kind in (kind for kind in LAYER_SLOTS if below((kind,), own)):
+                if choice := self.part(kind, (*key, kind), layered(kind, self.recipe.leaves, below((kind,), own))):
+                    choices[kind] = choice
+                for i in at:
+                    if (i, kind) in taken:
+                        self.problem((*key, kind), f"an earlier [[model.layer]] chose the {kind} of layer {i}")
+                    taken.add((i, kind))
+            found.append((at, choices))
+        return found
+
+    def check_sizes(self, sizes: Mapping[str, Any]) -> None:
+        """Note what is wrong with the sizes taken together."""
+        if sizes.keys() >= {"n_layer", "n_head", "n_embd", "block_size", "dropout"}:
+            try:
+                Dims(**sizes, vocab_size=1)
+            except ValueError as error:
+                self.problem(("model", "n_embd"), str(error), self.recipe.leaves.get(("model", "n_embd")))
+
+    def problem(self, key: Key, message: str, leaf: Leaf | None = None) -> None:
+        """Note a problem, at the place of a leaf or else of the recipe."""
+        self.problems.append(Problem(leaf.place if leaf else str(self.recipe.path), spell(key), message))
+
+
+def spell(key: Key) -> str:
+    """Return a path of keys as messages show it, such as `model.layer[0].attention`."""
+    return "".join(f"[{name}]" if isinstance(name, int) else f".{name}" for name in key).removeprefix(".")
+
+
+def below(key: Key, leaves: Mapping[Key, Leaf]) -> dict[Key, Leaf]:
+    """Return the leaves below a key, by the rest of their paths."""
+    return {path[len(key) :]: leaf for path, leaf in leaves.items() if path[: len(key)] == key}
+
+
+def nested(leaves: Mapping[Key, Leaf]) -> Any:
+    """Return the value that the leaves below one key make up."""
+    if () in leaves:
+        return leaves[()].value
+    names = dict.fromkeys(path[0] for path in leaves)
+    values = {name: nested(below((name,), leaves)) for name in names}
+    return list(values.values()) if isinstance(next(iter(names)), int) else values
+
+
+def anchor(value: Any, directory: Path) -> Any:
+    """Return a relative path as one that starts in a directory, and anything else as it is."""
+    return (directory / value).absolute() if isinstance(value, Path) else value
+
+
+def layered(kind: str, leaves: Mapping[Key, Leaf], own: Mapping[Key, Leaf]) -> dict[Key, Leaf]:
+    """Return what a layer chooses of a kind: the model's choice with the layer's options, or a part of its own.
+
+    A layer that names another part starts afresh, because the options of the model's are not its own.
+    """
+    whole = below(("model", kind), leaves)
+    names = [table[("use",)].value if ("use",) in table else DEFAULTS[kind] for table in (whole, own)]
+    return {**whole, **own} if ("use",) not in own or names[0] == names[1] else dict(own)
+
+
+def unknown(name: str, known: Mapping[str, Option], near: Sequence[str], owner: str) -> str:
+    """Return what to say of a key that nobody takes."""
+    if owner:
+        takes = ", ".join(map(str, known.values())) or "no options"
+        return f"'{owner}' takes {takes}, not '{name}'.{did_you_mean(name, known)}"
+    for section, keys in KEYS.items():
+        if name in keys or name in SLOTS[section]:
+            return f"unknown key. Did you mean '{section}.{name}'?"
+    return f"unknown key.{did_you_mean(name, near)} Known: {', '.join(near)}."

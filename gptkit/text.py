@@ -1,0 +1,100 @@
+"""Text from a model: a prompt in, pieces of text out as they are written."""
+
+from collections.abc import Iterator
+
+import torch
+
+from gptkit.generate import LanguageModel, check_sampling, stream
+from gptkit.interfaces import Tokenizer
+from gptkit.seeds import generator
+
+# The longest character of UTF-8, in bytes: a tokenizer of bytes may need as many tokens for one character.
+LONGEST_CHARACTER = 4
+
+
+def write(
+    model: LanguageModel,
+    tokenizer: Tokenizer,
+    prompt: str,
+    tokens: int,
+    *,
+    seed: int,
+    sample: int = 0,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    stop: str | None = None,
+    use_cache: bool = True,
+) -> Iterator[str]:
+    """Yield what the model writes after a prompt, piece by piece.
+
+    Args:
+        tokens: The most tokens to write.
+        sample: Number of the sample: each draws from its own seed, however many there are.
+        stop: Text before which to stop.
+        temperature: Divides the logits; 0 takes the likeliest token.
+        top_k: How many of the likeliest tokens may be drawn.
+        top_p: Share of the probability that the likeliest tokens, which may be drawn, make up.
+        use_cache: Whether each layer keeps the keys and values of earlier tokens.
+
+    Raises:
+        ValueError: If the prompt is empty or cannot be encoded, or a number is out of its range.
+    """
+    check_sampling(temperature, top_k, top_p)
+    if tokens < 0:
+        raise ValueError(f"the number of tokens must be 0 or more, found {tokens}")
+    if not prompt:
+        raise ValueError("the prompt is empty: give at least one character")
+    if stop == "":
+        raise ValueError("the text to stop at is empty: give at least one character")
+    device = next(model.parameters()).device
+    new = stream(
+        model,
+        torch.tensor([tokenizer.encode(prompt)], device=device),
+        tokens,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        generator=generator(seed, "sample", sample),
+        use_cache=use_cache,
+    )
+    pieces = decoded(tokenizer, (int(token) for token in new))
+    return pieces if stop is None else until(pieces, stop)
+
+
+def default_prompt(tokenizer: Tokenizer) -> str:
+    """Return a newline, or the first token's text where the vocabulary has no newline."""
+    try:
+        return "\n" if tokenizer.encode("\n") else tokenizer.decode([0])
+    except ValueError:
+        return tokenizer.decode([0])
+
+
+def decoded(tokenizer: Tokenizer, ids: Iterator[int]) -> Iterator[str]:
+    """Yield the text of tokens as soon as they make up whole characters."""
+    waiting: list[int] = []
+    for token in ids:
+        waiting.append(token)
+        text = tokenizer.decode(waiting)
+        if not text.endswith("\ufffd") or len(waiting) >= LONGEST_CHARACTER:
+            yield text
+            waiting = []
+    if waiting:
+        yield tokenizer.decode(waiting)
+
+
+def until(pieces: Iterator[str], stop: str) -> Iterator[str]:
+    """Yield text up to the first place where it says `stop`."""
+    held = ""
+    for piece in pieces:
+        held += piece
+        before, found, _ = held.partition(stop)
+        if found:
+            yield before
+            return
+        # The end of the text may be the beginning of `stop`: hold back as much as could be.
+        ready = len(held) - len(stop) + 1
+        if ready > 0:
+            yield held[:ready]
+            held = held[ready:]
+    yield held
