@@ -1,0 +1,31 @@
+"""The command line: one file for each verb. Nothing else in gptkit prints."""
+
+import sys
+
+import typer
+
+from gptkit.cli import components, plugins, recipe, run, sample
+from gptkit.errors import GptkitError
+
+app = typer.Typer(
+    name="gptkit",
+    help="Assemble a GPT from parts that a recipe names; train it, evaluate it and let it write.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("run")(run.run)
+app.command("sample")(sample.sample)
+app.add_typer(components.app, name="components")
+app.command("plugins")(plugins.plugins)
+app.add_typer(recipe.app, name="recipe")
+
+
+def main() -> None:
+    """Run the command line. An error of somebody else's is its message and its exit code; ours is a traceback."""
+    try:
+        app()
+    except GptkitError as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.exit_code)

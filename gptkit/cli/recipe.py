@@ -1,0 +1,60 @@
+"""`gptkit recipe`: check a recipe, show it resolved, or print its schema."""
+
+import typer
+
+from gptkit.cli.options import Overrides, PluginFiles, RecipeFile
+
+app = typer.Typer(
+    help="Check a recipe, show it with everything filled in, or print its schema.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+@app.command("check")
+def check(recipe: RecipeFile, overrides: Overrides = None, plugins: PluginFiles = None) -> None:
+    """Say everything that is wrong with a recipe, without reading its data or training."""
+    from gptkit.assemble import Assembler
+    from gptkit.cli.warnings import warn_of_failures
+    from gptkit.plugins import Plugins
+    from gptkit.recipe import read
+    from gptkit.resolve import resolve
+
+    written = read(recipe, overrides or ())
+    found = Plugins([*written.plugins, *(plugins or ())])
+    warn_of_failures(found)
+    Assembler(resolve(written, found), found.registry).check()
+    print(f"{recipe}: nothing wrong")
+
+
+@app.command("show")
+def show(recipe: RecipeFile, overrides: Overrides = None, plugins: PluginFiles = None) -> None:
+    """Print a recipe with every default filled in, and where each value was written."""
+    import tomli_w
+
+    from gptkit.plugins import Plugins
+    from gptkit.recipe import read
+    from gptkit.resolve import resolve, spell
+    from gptkit.toml_lines import key_lines
+
+    written = read(recipe, overrides or ())
+    resolved = resolve(written, Plugins([*written.plugins, *(plugins or ())]))
+    text = tomli_w.dumps(resolved.document)
+    places = {
+        line: resolved.places[spell(key)] for key, line in key_lines(text).items() if spell(key) in resolved.places
+    }
+    lines = [(line, places.get(number)) for number, line in enumerate(text.splitlines(), 1)]
+    width = max(len(line) for line, place in lines if place) + 2
+    for line, place in lines:
+        print(f"{line:<{width}}# {place}" if place else line)
+
+
+@app.command("schema")
+def schema(plugins: PluginFiles = None) -> None:
+    """Print the JSON Schema of recipes, for editors."""
+    import json
+
+    from gptkit.plugins import Plugins
+    from gptkit.schema import recipe_schema
+
+    print(json.dumps(recipe_schema(Plugins(plugins or ()).registry), indent=2))

@@ -1,0 +1,71 @@
+"""`gptkit sample`: text from a trained model."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gptkit.cli.options import Overrides, PluginFiles
+
+
+def sample(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.", show_default=False)],
+    prompt: Annotated[
+        str | None, typer.Option(help="What to go on from; by default a newline.", show_default=False)
+    ] = None,
+    tokens: Annotated[int, typer.Option(help="The most tokens to write.")] = 500,
+    temperature: Annotated[float, typer.Option(help="Divides the logits; 0 takes the likeliest token.")] = 1.0,
+    top_k: Annotated[int | None, typer.Option(help="Draw from this many of the likeliest tokens.")] = None,
+    top_p: Annotated[
+        float | None, typer.Option(help="Draw from the likeliest tokens that make up this share.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Every draw comes from it.")] = 1337,
+    samples: Annotated[int, typer.Option(min=1, help="How many texts to write.")] = 1,
+    stop: Annotated[str | None, typer.Option(help="Stop before this text.")] = None,
+    overrides: Overrides = None,
+    plugins: PluginFiles = None,
+    checkpoint: Annotated[str, typer.Option(help="best or last.")] = "best",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    cache: Annotated[bool, typer.Option(help="Keep the keys and values of earlier tokens.")] = True,
+) -> None:
+    """Let the model of a run write on from a prompt.
+
+    When the context is full, its older half is dropped and the rest stands at its start again.
+    """
+    # Imported here because it needs torch, and `gptkit --help` must not wait for that.
+    from gptkit.errors import UsageError
+    from gptkit.hardware import choose_device
+    from gptkit.load import load
+    from gptkit.text import default_prompt, write
+
+    try:
+        where = choose_device(device).value
+    except ValueError as error:
+        raise UsageError(f"--device: {error}") from None
+    trained = load(run, checkpoint=checkpoint, overrides=overrides or (), plugins=plugins or (), device=where)
+    begin = default_prompt(trained.tokenizer) if prompt is None else prompt
+    for number in range(samples):
+        try:
+            pieces = write(
+                trained.model,
+                trained.tokenizer,
+                begin,
+                tokens,
+                seed=seed,
+                sample=number,
+                temperature=temperature,
+                top_k=top_k,
+                top_p=top_p,
+                stop=stop,
+                use_cache=cache,
+            )
+        except ValueError as error:
+            raise UsageError(str(error)) from None
+        if samples > 1:
+            print(f"--- sample {number + 1} of {samples} ---")
+        sys.stdout.write("" if prompt is None else prompt)
+        for piece in pieces:
+            sys.stdout.write(piece)
+            sys.stdout.flush()
+        print()

@@ -1,0 +1,33 @@
+"""A block whose attention and feed-forward read the same input, as in GPT-J and PaLM."""
+
+from jaxtyping import Float
+from torch import Tensor
+
+import gptkit
+from gptkit.hookspecs import Register
+from gptkit.interfaces import Block, Dims, Parts, Place
+
+
+class ParallelBlock(Block):
+    """Communicate and compute at once, summed onto the residual stream.
+
+    Source:
+        Wang and Komatsuzaki 2021, https://github.com/kingoflolz/mesh-transformer-jax.
+    """
+
+    def __init__(self, dims: Dims, parts: Parts) -> None:
+        super().__init__(dims, parts)
+        self.norm = parts.norm()
+        self.attention = parts.attention()
+        self.feed_forward = parts.feed_forward()
+
+    def forward(self, x: Float[Tensor, "B T C"], at: Place = Place()) -> Float[Tensor, "B T C"]:
+        """Return the residual stream after this block."""
+        y = self.norm(x)
+        return x + self.attention(y, at) + self.feed_forward(y)
+
+
+@gptkit.hookimpl
+def gptkit_register(register: Register) -> None:
+    """Offer `parallel`."""
+    register("parallel", ParallelBlock)
