@@ -61,8 +61,9 @@ def encode(tokenizer: Tokenizer, text: list[str], name: str, block_size: int) ->
         raise DataError(f"the {name} text cannot be encoded: {error}") from error
     if len(ids) <= block_size:
         raise DataError(
-            f"the {name} text is too short: {len(ids):,} tokens, and a context of {block_size:,} (model.block_size) "
-            f"needs {block_size + 1:,}. Use a longer text, a smaller block_size or another validation_share"
+            f"the {name} text is too short: {len(ids):,} tokens, and a context of {block_size:,} "
+            f"(model.block_size) needs {block_size + 1:,}. Use a longer text, a smaller block_size or another "
+            "validation_share"
         )
     return torch.from_numpy(ids)
 

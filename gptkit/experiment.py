@@ -21,6 +21,7 @@ from gptkit.interfaces import Tokenizer
 from gptkit.model import GPT
 from gptkit.plugins import Plugins
 from gptkit.recipe import read
+from gptkit.rehearsal import rehearse
 from gptkit.resolve import Resolved, resolve
 from gptkit.run_dir import RunDir
 
@@ -118,6 +119,7 @@ def prepare(
     dtype = decide("dtype", resolved, lambda: choose_dtype(resolved.train.dtype, device.value))
     tokenizer, data = tokenize(assembler.corpus(), assembler.tokenizer, resolved.sizes["block_size"])
     model = assembler.model(tokenizer.vocab_size)
+    rehearse(model, found.registry)
     return Experiment(
         resolved, found, assembler, tokenizer, data, model, device, dtype, out or new_directory(resolved)
     )

@@ -1,4 +1,4 @@
-"""How a plugin offers its parts. This page and `interfaces.py` are the whole of what a plugin has to know."""
+"""How a plugin offers its parts. This page and `interfaces/` are the whole of what a plugin has to know."""
 
 from collections.abc import Callable
 

@@ -18,6 +18,9 @@ SLOTS = {
     "train": ("optimizer", "schedule"),
 }
 
+# The keys that decide which files are read.
+FILE_KEYS = ("base", "plugins")
+
 
 @dataclass(frozen=True)
 class Source:
@@ -140,6 +143,9 @@ def override(text: str) -> dict[Key, Leaf]:
     if not key or not equals or not right:
         example = "expected KEY=VALUE, such as model.attention=naive"
         raise RecipeError([Problem(source.name, "", example)])
+    if key in FILE_KEYS:
+        message = "only a recipe file can say that; a plugin file can also be named with --plugin"
+        raise RecipeError([Problem(source.name, key, message)])
     try:
         value = tomli.loads(f"value = {right}")["value"]
     except tomli.TOMLDecodeError as error:

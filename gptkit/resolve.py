@@ -10,7 +10,7 @@ from pydantic_core import to_jsonable_python
 from gptkit.errors import Problem, RecipeError, did_you_mean
 from gptkit.interfaces import Dims
 from gptkit.plugins import Plugins
-from gptkit.recipe import SLOTS, Leaf, Recipe
+from gptkit.recipe import FILE_KEYS, SLOTS, Leaf, Recipe
 from gptkit.settings import TrainSettings
 from gptkit.signature import REQUIRED, Option, options
 from gptkit.toml_lines import Key
@@ -168,7 +168,11 @@ class Resolver:
                 except ValueError as error:
                     self.problem((*key, name), str(error), leaf)
             else:
-                self.problem((*key, name), unknown(str(name), known, [*known, *beside], owner), leaf)
+                self.problem(
+                    (*key, name),
+                    unknown(str(name), known, [*known, *beside, *([] if key else FILE_KEYS)], owner),
+                    leaf,
+                )
         for option in known.values():
             if option.name not in names:
                 if option.default is REQUIRED:

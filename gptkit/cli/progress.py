@@ -31,9 +31,10 @@ class Progress:
             TimeRemainingColumn(),
             console=console,
             disable=not self.is_live,
+            refresh_per_second=4,
         )
         self.task = self.bar.add_task("steps", total=self.settings.max_iters, loss=float("nan"), rate=0.0)
-        self.began = self.looked = time.perf_counter()
+        self.began = self.looked = self.latest = time.perf_counter()
         self.tokens = 0
 
     def __enter__(self) -> "Progress":
@@ -49,6 +50,11 @@ class Progress:
 
     def show(self, event: Event) -> None:
         """Show one event."""
+        now = time.perf_counter()
+        if not isinstance(event, Step):
+            # What led up to any other event was not training: it does not count towards its rate.
+            self.looked += now - self.latest
+        self.latest = now
         match event:
             case Step():
                 self.show_step(event)

@@ -80,7 +80,7 @@ def announce(console: "Console", experiment: "Experiment", recipe: Path, overrid
         console.print(f"{name:<10} {value}")
     if (seconds := experiment.least_seconds()) > LONG_RUN_SECONDS:
         console.print(
-            f"\nThis will take {seconds / LONG_RUN_SECONDS:,.0f} hours or more on this device: the matrix products "
-            f"alone do. {SMALL_RECIPE} is made for a machine like this and takes minutes."
+            f"\nThis will take {seconds / LONG_RUN_SECONDS:,.0f} hours or more on this device: the matrix "
+            f"products alone do. {SMALL_RECIPE} is made for a machine like this and takes minutes."
         )
     console.print()

@@ -6,6 +6,9 @@ from typing import Any
 from gptkit.hookspecs import Register, hookimpl
 from gptkit.interfaces import Tokenizer
 
+# How many characters of the vocabulary a message shows: those of any alphabet, not all of Chinese.
+LISTED = 256
+
 
 class CharTokenizer(Tokenizer):
     """The distinct characters of a text, in the order of their code points."""
@@ -30,9 +33,10 @@ class CharTokenizer(Tokenizer):
             return [self.ids[character] for character in text]
         except KeyError as unknown:
             position = text.index(unknown.args[0])
+            more = f" and {self.vocab_size - LISTED:,} more" if self.vocab_size > LISTED else ""
             raise ValueError(
                 f"character {unknown.args[0]!r} at position {position} is not in the vocabulary of "
-                f"{self.vocab_size} characters: {''.join(self.characters)!r}"
+                f"{self.vocab_size:,} characters: {''.join(self.characters[:LISTED])!r}{more}"
             ) from None
 
     def decode(self, ids: Sequence[int]) -> str:

@@ -1,0 +1,52 @@
+"""The nine interfaces. A part is a class that inherits one of them.
+
+The positional parameters of an interface's constructor are what every part of that kind is handed. The
+keyword-only, annotated parameters that a part adds are its options in a recipe.
+
+Axes: B batch, T time, S time of the keys (S >= T), C channels (n_embd), H heads, D head width (C = H·D),
+V vocabulary.
+"""
+
+from gptkit.interfaces.attention import Attention
+from gptkit.interfaces.block import Block, Parts
+from gptkit.interfaces.corpus import Corpus
+from gptkit.interfaces.dims import Dims, Probability
+from gptkit.interfaces.feed_forward import FeedForward
+from gptkit.interfaces.norm import Norm
+from gptkit.interfaces.optimizer import Optimizer, ParameterGroups
+from gptkit.interfaces.place import Memory, Place
+from gptkit.interfaces.position import Position
+from gptkit.interfaces.schedule import Schedule
+from gptkit.interfaces.tokenizer import Tokenizer
+
+__all__ = [
+    "KINDS",
+    "Attention",
+    "Block",
+    "Corpus",
+    "Dims",
+    "FeedForward",
+    "Memory",
+    "Norm",
+    "Optimizer",
+    "ParameterGroups",
+    "Parts",
+    "Place",
+    "Position",
+    "Probability",
+    "Schedule",
+    "Tokenizer",
+]
+
+# By the name that a recipe's key, the command line and the folder of its built-ins share.
+KINDS: dict[str, type] = {
+    "attention": Attention,
+    "feed_forward": FeedForward,
+    "norm": Norm,
+    "position": Position,
+    "block": Block,
+    "tokenizer": Tokenizer,
+    "corpus": Corpus,
+    "optimizer": Optimizer,
+    "schedule": Schedule,
+}

@@ -1,0 +1,19 @@
+"""What transforms each position."""
+
+from abc import ABC, abstractmethod
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from gptkit.interfaces.dims import Dims
+
+
+class FeedForward(nn.Module, ABC):
+    """Transforms each position alone."""
+
+    def __init__(self, dims: Dims) -> None:
+        super().__init__()
+
+    @abstractmethod
+    def forward(self, x: Float[Tensor, "B T C"]) -> Float[Tensor, "B T C"]:
+        """Return every position, transformed."""

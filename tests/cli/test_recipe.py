@@ -1,0 +1,59 @@
+"""`gptkit recipe`: check, show and schema."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tomli
+
+Gptkit = Callable[..., Any]
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("recipe", sorted((ROOT / "recipes").glob("*.toml")), ids=lambda path: path.stem)
+def test_every_recipe_of_ours_has_nothing_wrong(gptkit: Gptkit, recipe: Path) -> None:
+    outcome = gptkit("recipe", "check", str(recipe))
+    assert (outcome.code, outcome.out) == (0, f"{recipe}: nothing wrong\n")
+
+
+def test_check_says_everything_at_once(gptkit: Gptkit) -> None:
+    Path("wrong.toml").write_text(
+        'base = "small.toml"\n[model]\nattention = "spda"\nn_heads = 2\n[trian]\nseed = 1\n'
+    )
+    outcome = gptkit("recipe", "check", "wrong.toml")
+    assert outcome.code == 2
+    assert outcome.err.splitlines() == [
+        "wrong.toml:6  trian  unknown key. Did you mean 'train'? Known: model, data, train, base, plugins.",
+        "wrong.toml:4  model.n_heads  unknown key. Did you mean 'n_head'? Known: n_layer, n_head, n_embd, "
+        "block_size, dropout, attention, feed_forward, norm, position, block, layer.",
+        "wrong.toml:3  model.attention  no Attention is called 'spda'. Did you mean 'sdpa'? "
+        "Known: fused, naive, sdpa.",
+    ]
+
+
+def test_check_hears_what_parts_say_to_each_other(gptkit: Gptkit) -> None:
+    outcome = gptkit("recipe", "check", "small.toml", "--set", "model.position=rope", "--set", "model.n_head=8")
+    assert outcome.code == 2
+    assert "model.position  rope turns channels in pairs and needs an even head width, found 1" in outcome.err
+
+
+def test_show_is_the_recipe_with_all_filled_in_and_where_from(gptkit: Gptkit) -> None:
+    told = gptkit("recipe", "show", "small.toml", "--set", "train.seed=7").out
+    shown = tomli.loads(told)
+    assert shown["model"]["attention"] == {"use": "sdpa", "qkv_bias": False, "out_bias": True}
+    lines = {line.partition("#")[0].strip(): line.partition("#")[2].strip() for line in told.splitlines()}
+    assert lines["n_embd = 8"] == "small.toml:5"
+    assert lines["seed = 7"] == "--set train.seed=7"
+    assert lines["dropout = 0.0"] == "default"
+
+
+def test_schema_knows_sections_parts_and_options(gptkit: Gptkit) -> None:
+    schema = json.loads(gptkit("recipe", "schema").out)
+    assert set(schema["properties"]) == {"base", "plugins", "model", "data", "train"}
+    names, *tables = schema["properties"]["model"]["properties"]["feed_forward"]["anyOf"]
+    assert names == {"enum": ["gelu", "relu", "relu2", "swiglu"]}
+    assert tables[0]["properties"]["expand"] == {"default": 4, "exclusiveMinimum": 0, "type": "integer"}
+    assert schema["additionalProperties"] is False
