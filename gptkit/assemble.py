@@ -25,7 +25,8 @@ from gptkit.model import GPT
 from gptkit.plugins import Plugins, explain
 from gptkit.recipe import read
 from gptkit.registry import Registry, describe
-from gptkit.resolve import Choice, Resolved, resolve
+from gptkit.resolve import resolve
+from gptkit.resolved import Choice, Resolved
 from gptkit.seeds import seeded
 
 CPU = torch.device("cpu")

@@ -22,7 +22,8 @@ from gptkit.model import GPT
 from gptkit.plugins import Plugins
 from gptkit.recipe import read
 from gptkit.rehearsal import rehearse
-from gptkit.resolve import Resolved, resolve
+from gptkit.resolve import resolve
+from gptkit.resolved import Resolved
 from gptkit.run_dir import RunDir
 
 RUNS = Path("runs")

@@ -12,7 +12,8 @@ from gptkit.interfaces import Tokenizer
 from gptkit.model import GPT
 from gptkit.plugins import Plugins
 from gptkit.recipe import read
-from gptkit.resolve import Resolved, resolve
+from gptkit.resolve import resolve
+from gptkit.resolved import Resolved
 from gptkit.run_dir import RunDir
 
 

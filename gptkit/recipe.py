@@ -1,59 +1,15 @@
-"""Reads a recipe: the file, the one it is based on and the overrides, with where each value was written."""
+"""Reads a recipe: the file, the one it is based on, and the overrides."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import tomli
 
 from gptkit.errors import Problem, RecipeError
-from gptkit.toml_lines import Key, key_lines, leaves
-
-# The keys of each section that name a part. Each is called what its kind is called.
-SLOTS = {
-    "model": ("attention", "feed_forward", "norm", "position", "block"),
-    "data": ("corpus", "tokenizer"),
-    "train": ("optimizer", "schedule"),
-}
-
-# The keys that decide which files are read.
-FILE_KEYS = ("base", "plugins")
-
-
-@dataclass(frozen=True)
-class Source:
-    """A recipe file, or one `--set` of the command line, whose paths are relative to a directory."""
-
-    name: str
-    directory: Path
-    text: str = ""
-
-    @cached_property
-    def lines(self) -> dict[Key, int]:
-        """The line of each key."""
-        return key_lines(self.text)
-
-    def place(self, key: Key) -> str:
-        """Return where a key stands, such as `recipes/mine.toml:9`."""
-        # A part may be written short, `attention = "sdpa"`: then its `use` stands one key up.
-        line = self.lines.get(key) or self.lines.get(key[:-1]) if self.text else None
-        return f"{self.name}:{line}" if line else self.name
-
-
-@dataclass(frozen=True)
-class Leaf:
-    """One value, with where it was written."""
-
-    value: Any
-    source: Source
-    key: Key
-
-    @property
-    def place(self) -> str:
-        """Where it was written."""
-        return self.source.place(self.key)
+from gptkit.keys import FILE_KEYS
+from gptkit.leaves import Leaf, Source, overlay, spread
+from gptkit.toml_lines import Key
 
 
 @dataclass(frozen=True)
@@ -84,8 +40,9 @@ def read(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     for own in reversed(files):
         plugins += named_plugins(own.pop(("plugins",), None))
         values = overlay(values, own)
-    for written in map(override, overrides):
-        values = overlay(values, written)
+    for text in overrides:
+        key, written = override(text)
+        values = overlay(values, written, inside=key)
     return Recipe(path, read_text(path, path.name), values, tuple(dict.fromkeys(plugins)))
 
 
@@ -103,7 +60,7 @@ def chain(path: Path) -> list[dict[Key, Leaf]]:
         base = found[-1].pop(("base",), None)
         if base is None:
             return found
-        if not isinstance(base.value, str):
+        if not is_file_name(base.value):
             raise RecipeError([Problem(base.place, "base", f"takes one recipe file's name, found {base.value!r}")])
         path, asked = base.source.directory / base.value, base.place
 
@@ -120,6 +77,9 @@ def read_file(path: Path, asked: str) -> dict[Key, Leaf]:
     except tomli.TOMLDecodeError as error:
         where = f"{path}:{error.lineno}"
         raise RecipeError([Problem(where, "", f"not TOML: {error.msg} at column {error.colno}")]) from None
+    except (ValueError, RecursionError) as error:
+        # Valid TOML, but with a number or a nesting that Python itself refuses.
+        raise RecipeError([Problem(str(path), "", f"cannot be read: {error}")]) from None
     return spread(table, Source(str(path), path.parent, text))
 
 
@@ -136,9 +96,9 @@ def read_text(path: Path, asked: str) -> str:
         raise RecipeError([Problem(str(path), "", message)]) from None
 
 
-def override(text: str) -> dict[Key, Leaf]:
-    """Return what one `KEY=VALUE` sets. The value is TOML's; a bare word is a string."""
-    key, equals, right = text.partition("=")
+def override(text: str) -> tuple[Key, dict[Key, Leaf]]:
+    """Return the key of one `KEY=VALUE` and the values it sets. They are TOML's; a bare word is a string."""
+    key, equals, right = (piece.strip() for piece in text.partition("="))
     source = Source(f"--set {text}", Path.cwd())
     if not key or not equals or not right:
         example = "expected KEY=VALUE, such as model.attention=naive"
@@ -147,58 +107,30 @@ def override(text: str) -> dict[Key, Leaf]:
         message = "only a recipe file can say that; a plugin file can also be named with --plugin"
         raise RecipeError([Problem(source.name, key, message)])
     try:
-        value = tomli.loads(f"value = {right}")["value"]
+        value, *more = tomli.loads(f"value = {right}").values()
+        if more:
+            raise RecipeError([Problem(source.name, key, "not a TOML value: it goes on over more lines")])
     except tomli.TOMLDecodeError as error:
         if right[0] in "\"'[{":
             raise RecipeError([Problem(source.name, key, f"not a TOML value: {error.msg}")]) from None
         value = right
-    for name in reversed(key.split(".")):
-        value = {name: value}
-    return spread(value, source)
-
-
-def spread(table: dict[str, Any], source: Source) -> dict[Key, Leaf]:
-    """Return the values in a table by the path of keys that leads to them; `"sdpa"` becomes `use = "sdpa"`."""
-    return {
-        (*key, "use") if names_part(key) and isinstance(value, str) else key: Leaf(value, source, key)
-        for key, value in leaves(table)
-    }
-
-
-def names_part(key: Key) -> bool:
-    """Return whether a key, such as `model.attention` or `model.layer[0].attention`, holds a part."""
-    match key:
-        case (str(section), str(slot)):
-            return slot in SLOTS.get(section, ())
-        case ("model", "layer", int(), str(slot)):
-            return slot in SLOTS["model"]
-    return False
-
-
-def overlay(under: dict[Key, Leaf], over: dict[Key, Leaf]) -> dict[Key, Leaf]:
-    """Return the values of both; where both have one, that of `over`. An array of tables is replaced whole."""
-    kept = {key: leaf for key, leaf in under.items() if not any(replaces(new, key) for new in over)}
-    added = {
-        key: leaf
-        for key, leaf in over.items()
-        # An empty table says nothing where there is one already.
-        if leaf.value != {} or not any(old[: len(key)] == key for old in kept)
-    }
-    return kept | added
-
-
-def replaces(new: Key, old: Key) -> bool:
-    """Return whether a new value takes the place of an old one, or of a table or array that the old is in."""
-    shared = min(len(new), len(old))
-    arrays = (i for i, name in enumerate(new) if isinstance(name, int))
-    return new[:shared] == old[:shared] or any(new[:i] == old[:i] for i in arrays)
+    except (ValueError, RecursionError) as error:
+        raise RecipeError([Problem(source.name, key, f"cannot be read: {error}")]) from None
+    # A number is the place in an array of tables, as in model.layer.0.attention.
+    path = tuple(int(name) if name.isdecimal() else name for name in key.split("."))
+    return path, spread(value, source, under=path)
 
 
 def named_plugins(leaf: Leaf | None) -> Iterable[Path]:
     """Return the plugin files that a recipe names, each relative to the recipe."""
     if leaf is None:
         return []
-    if not isinstance(leaf.value, list) or not all(isinstance(name, str) for name in leaf.value):
+    if not isinstance(leaf.value, list) or not all(map(is_file_name, leaf.value)):
         message = f'takes a list of files, such as ["mine.py"], found {leaf.value!r}'
         raise RecipeError([Problem(leaf.place, "plugins", message)])
     return [leaf.source.directory / name for name in leaf.value]
+
+
+def is_file_name(value: object) -> bool:
+    """Return whether a value can be a file's name."""
+    return isinstance(value, str) and "\0" not in value

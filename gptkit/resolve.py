@@ -1,80 +1,21 @@
 """Checks a recipe against the parts there are, and fills in what it leaves unsaid."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic_core import to_jsonable_python
 
-from gptkit.errors import Problem, RecipeError, did_you_mean
+from gptkit.errors import Problem, RecipeError
 from gptkit.interfaces import Dims
+from gptkit.keys import AT, DEFAULTS, FILE_KEYS, KEYS, LAYER_SLOTS, SLOTS, unknown
+from gptkit.leaves import Leaf, below, nested, spell
 from gptkit.plugins import Plugins
-from gptkit.recipe import FILE_KEYS, SLOTS, Leaf, Recipe
+from gptkit.recipe import Recipe
+from gptkit.resolved import Choice, Resolved
 from gptkit.settings import TrainSettings
-from gptkit.signature import REQUIRED, Option, options
+from gptkit.signature import REQUIRED, Option
 from gptkit.toml_lines import Key
-
-# Of each kind, the part that a recipe gets when it chooses none.
-DEFAULTS = {
-    "attention": "sdpa",
-    "feed_forward": "relu",
-    "norm": "layernorm",
-    "position": "learned",
-    "block": "pre_norm",
-    "corpus": "python_docs",
-    "tokenizer": "char",
-    "optimizer": "adamw",
-    "schedule": "constant",
-}
-# The kinds that `[[model.layer]]` may choose for single layers.
-LAYER_SLOTS = ("attention", "feed_forward", "norm", "block")
-# The keys of each section that name no part. The vocabulary is the tokenizer's to say.
-KEYS: dict[str, dict[str, Option]] = {
-    "model": {name: option for name, option in options(Dims).items() if name != "vocab_size"},
-    "data": {},
-    "train": options(TrainSettings),
-}
-AT = Option("at", list[int])
-
-
-@dataclass(frozen=True)
-class Choice:
-    """The part chosen under one key of a recipe: its name and the value of each of its options."""
-
-    kind: str
-    name: str
-    options: Mapping[str, Any]
-    key: str
-    place: str
-
-    def table(self) -> dict[str, Any]:
-        """Return the choice as a recipe's table, in TOML's types; an option that is None is left out."""
-        given = {name: value for name, value in self.options.items() if value is not None}
-        return {"use": self.name, **to_jsonable_python(given)}
-
-
-@dataclass(frozen=True)
-class Resolved:
-    """A recipe with every value checked and every default filled in.
-
-    Args:
-        text: The recipe, as it was written.
-        sizes: The arguments of `Dims`, but for the vocabulary.
-        parts: The chosen part of each kind.
-        layers: For each layer, the chosen part of each kind that a layer may choose for itself.
-        document: All of it, as a recipe that needs no base, no override and no default.
-        places: Where each value of the document was written, by key.
-    """
-
-    name: str
-    text: str
-    sizes: Mapping[str, Any]
-    parts: Mapping[str, Choice]
-    layers: tuple[Mapping[str, Choice], ...]
-    train: TrainSettings
-    document: dict[str, Any]
-    places: Mapping[str, str]
 
 
 def resolve(recipe: Recipe, plugins: Plugins) -> Resolved:
@@ -153,8 +94,9 @@ class Resolver:
             beside: Other keys of the table, which are checked elsewhere.
             owner: The part whose options they are.
         """
-        if () in leaves and leaves[()].value != {}:
-            self.problem(key, f"takes a table, found {leaves[()].value!r}", leaves[()])
+        if wrong := next((leaf for path, leaf in leaves.items() if not is_table_path(path, leaf)), None):
+            found = repr(leaves[()].value) if () in leaves else "an array of tables"
+            self.problem(key, f"takes a table, found {found}", wrong)
             return {}
         values: dict[str, Any] = {}
         names = dict.fromkeys(path[0] for path in leaves if path)
@@ -177,26 +119,29 @@ class Resolver:
             if option.name not in names:
                 if option.default is REQUIRED:
                     self.problem((*key, option.name), f"is missing: it takes {option}")
-                self.places[spell((*key, option.name))] = "default"
-                values[option.name] = option.default
+                else:
+                    self.places[spell((*key, option.name))] = "default"
+                    values[option.name] = option.default
         return {name: values[name] for name in known if name in values}
 
     def part(self, kind: str, key: Key, leaves: Mapping[Key, Leaf]) -> Choice | None:
         """Return the part that is chosen under a key, or None if something is wrong with the choice."""
         before = len(self.problems)
-        use = leaves.get(("use",)) or leaves.get(())
-        name = use.value if use and use.value != {} else DEFAULTS[kind]
+        no_table = {path: leaf for path, leaf in leaves.items() if not path and leaf.value != {}}
+        written = below(("use",), leaves) or no_table
+        use = next(iter(written.values()), None)
+        name = nested(written) if written else DEFAULTS[kind]
         if not isinstance(name, str):
-            self.problem(
-                key, f'takes a name, or a table such as {{ use = "{DEFAULTS[kind]}" }}, found {name!r}', use
-            )
+            example = f'takes a name, or a table such as {{ use = "{DEFAULTS[kind]}" }}'
+            self.problem(key, f"{example}, found {name!r}", use)
             return None
         try:
             entry = self.plugins.registry.get(kind, name)
         except LookupError as error:
             self.problem(key, error.args[0] + self.plugins.failures(), use)
             return None
-        self.places[spell((*key, "use"))] = place = use.place if use else "default"
+        said = use or leaves.get(())
+        self.places[spell((*key, "use"))] = place = said.place if said else "default"
         given = self.table(key, entry.options, leaves, beside=("use",), owner=name)
         return Choice(kind, name, given, spell(key), place) if len(self.problems) == before else None
 
@@ -205,12 +150,14 @@ class Resolver:
         found: list[tuple[list[int], dict[str, Choice]]] = []
         taken: set[tuple[int, str]] = set()
         leaves = below(("model", "layer"), self.recipe.leaves)
-        if () in leaves and leaves[()].value != []:
-            self.problem(("model", "layer"), "takes tables, each headed [[model.layer]]", leaves[()])
+        stray = [leaf for path, leaf in leaves.items() if not path or isinstance(path[0], str)]
+        if stray and stray[0].value != []:
+            self.problem(("model", "layer"), "takes tables, each headed [[model.layer]]", stray[0])
+            return []
         for n in dict.fromkeys(path[0] for path in leaves if path):
             key: Key = ("model", "layer", n)
             own = below((n,), leaves)
-            at = self.table(key, {"at": AT}, own, beside=LAYER_SLOTS).get("at") or []
+            at = list(dict.fromkeys(self.table(key, {"at": AT}, own, beside=LAYER_SLOTS).get("at", ())))
             for i in at:
                 if n_layer is not None and not 0 <= i < n_layer:
                     message = f"there is no layer {i}: with n_layer = {n_layer} they are 0 to {n_layer - 1}"
@@ -221,7 +168,8 @@ class Resolver:
                     choices[kind] = choice
                 for i in at:
                     if (i, kind) in taken:
-                        self.problem((*key, kind), f"an earlier [[model.layer]] chose the {kind} of layer {i}")
+                        message = f"an earlier [[model.layer]] chose the {kind} of layer {i}"
+                        self.problem((*key, kind), message, next(iter(below((kind,), own).values())))
                     taken.add((i, kind))
             found.append((at, choices))
         return found
@@ -239,25 +187,6 @@ class Resolver:
         self.problems.append(Problem(leaf.place if leaf else str(self.recipe.path), spell(key), message))
 
 
-def spell(key: Key) -> str:
-    """Return a path of keys as messages show it, such as `model.layer[0].attention`."""
-    return "".join(f"[{name}]" if isinstance(name, int) else f".{name}" for name in key).removeprefix(".")
-
-
-def below(key: Key, leaves: Mapping[Key, Leaf]) -> dict[Key, Leaf]:
-    """Return the leaves below a key, by the rest of their paths."""
-    return {path[len(key) :]: leaf for path, leaf in leaves.items() if path[: len(key)] == key}
-
-
-def nested(leaves: Mapping[Key, Leaf]) -> Any:
-    """Return the value that the leaves below one key make up."""
-    if () in leaves:
-        return leaves[()].value
-    names = dict.fromkeys(path[0] for path in leaves)
-    values = {name: nested(below((name,), leaves)) for name in names}
-    return list(values.values()) if isinstance(next(iter(names)), int) else values
-
-
 def anchor(value: Any, directory: Path) -> Any:
     """Return a relative path as one that starts in a directory, and anything else as it is."""
     return (directory / value).absolute() if isinstance(value, Path) else value
@@ -273,12 +202,6 @@ def layered(kind: str, leaves: Mapping[Key, Leaf], own: Mapping[Key, Leaf]) -> d
     return {**whole, **own} if ("use",) not in own or names[0] == names[1] else dict(own)
 
 
-def unknown(name: str, known: Mapping[str, Option], near: Sequence[str], owner: str) -> str:
-    """Return what to say of a key that nobody takes."""
-    if owner:
-        takes = ", ".join(map(str, known.values())) or "no options"
-        return f"'{owner}' takes {takes}, not '{name}'.{did_you_mean(name, known)}"
-    for section, keys in KEYS.items():
-        if name in keys or name in SLOTS[section]:
-            return f"unknown key. Did you mean '{section}.{name}'?"
-    return f"unknown key.{did_you_mean(name, near)} Known: {', '.join(near)}."
+def is_table_path(path: Key, leaf: Leaf) -> bool:
+    """Return whether a leaf at this path below a key leaves the key a table."""
+    return isinstance(path[0], str) if path else leaf.value == {}

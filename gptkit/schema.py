@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from gptkit.recipe import SLOTS
+from gptkit.keys import AT, KEYS, LAYER_SLOTS, SLOTS
 from gptkit.registry import Registry
-from gptkit.resolve import AT, KEYS, LAYER_SLOTS
 
 
 def recipe_schema(registry: Registry) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError
 
-REQUIRED = inspect.Parameter.empty
+# The default of an option that has none. Not `Parameter.empty`, which would unmake `Option`'s own default.
+REQUIRED: Any = object()
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,8 @@ class Option:
         default = "" if self.default is REQUIRED else f" = {self.default!r}"
         return f"{self.name}: {spell(self.annotation)}{default}"
 
-    def adapter(self) -> TypeAdapter[Any]:
+    # Any, because beartype cannot read the type that this has: TypeAdapter[Any].
+    def adapter(self) -> Any:
         """Return pydantic's validator of this option."""
         return TypeAdapter(self.annotation, config=ConfigDict(strict=True, allow_inf_nan=False))
 
@@ -92,7 +94,7 @@ def options(part: type) -> dict[str, Option]:
     constructor: Callable[..., Any] = part.__init__  # type: ignore[misc]
     hints = get_type_hints(constructor, include_extras=True)
     return {
-        p.name: Option(p.name, hints.get(p.name, Any), p.default)
+        p.name: Option(p.name, hints.get(p.name, Any), REQUIRED if p.default is p.empty else p.default)
         for p in parameters(part)
         if p.kind is p.KEYWORD_ONLY
     }

@@ -32,9 +32,10 @@ def show(recipe: RecipeFile, overrides: Overrides = None, plugins: PluginFiles =
     """Print a recipe with every default filled in, and where each value was written."""
     import tomli_w
 
+    from gptkit.leaves import spell
     from gptkit.plugins import Plugins
     from gptkit.recipe import read
-    from gptkit.resolve import resolve, spell
+    from gptkit.resolve import resolve
     from gptkit.toml_lines import key_lines
 
     written = read(recipe, overrides or ())

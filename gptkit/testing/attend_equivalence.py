@@ -1,0 +1,94 @@
+"""Equal to the reference in `attend` alone: at any shape, however long, row by row."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from gptkit.attention import SoftmaxAttention, causal
+from gptkit.components.attention.naive import NaiveAttention
+from gptkit.testing.accuracy import assert_as_accurate
+from gptkit.testing.case import Case
+from gptkit.testing.passes import Results, gradients
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What `attend` takes, and the gradient of what it returns."""
+
+    q: Float[Tensor, "B H T D"]
+    k: Float[Tensor, "B H S D"]
+    v: Float[Tensor, "B H S D"]
+    gradient: Float[Tensor, "B H T D"]
+    visible: Bool[Tensor, "..."] | None
+
+    def results(self, attention: SoftmaxAttention) -> Results:
+        """Return the output of an attention's `attend`, and the gradients of the queries, keys and values."""
+        inputs = {name: x.detach().requires_grad_() for name, x in (("q", self.q), ("k", self.k), ("v", self.v))}
+        y = attention.attend(*inputs.values(), self.visible)
+        return {"output": y.detach(), **gradients(y, inputs, self.gradient)}
+
+    def heads(self) -> Iterator["Inputs"]:
+        """Yield the inputs of each head of each row."""
+        B, H, T, _ = self.q.shape
+        visible = causal(self.q, self.k) if self.visible is None else self.visible
+        tensors = (self.q, self.k, self.v, self.gradient, visible.expand(B, H, T, self.k.shape[2]))
+        for b in range(B):
+            for h in range(H):
+                yield Inputs(*(x[b : b + 1, h : h + 1] for x in tensors))
+
+    def double(self) -> "Inputs":
+        """Return the inputs in float64."""
+        return Inputs(self.q.double(), self.k.double(), self.v.double(), self.gradient.double(), self.visible)
+
+
+def attend_equals_reference(attention: SoftmaxAttention, case: Case) -> None:
+    """Assert that the `attend` of an attention in eval mode has the reference's output and gradients."""
+    inputs = Inputs(*case.qkv(), case.draw("gradient", case.B, case.H, case.T, case.D), case.visible())
+    naive = NaiveAttention(case.dims()).eval()
+    # One head at a time: all at once, the oracle would keep several numbers for every query and key.
+    reference = [head.results(naive) for head in inputs.heads()]
+    oracle = [head.double().results(naive) for head in inputs.heads()]
+    scale = [sizes(head.double()) for head in inputs.heads()]
+    assert_as_accurate(
+        inputs.results(attention),
+        reference=together(reference, case),
+        oracle=together(oracle, case),
+        sizes=together(scale, case),
+        case=case,
+    )
+
+
+def together(heads: list[Results], case: Case) -> Results:
+    """Return the results of each head of each row as one tensor to a name."""
+    stacked = {name: torch.cat([head[name] for head in heads]) for name in heads[0]}
+    return {name: x[:, 0].unflatten(0, (case.B, case.H)) for name, x in stacked.items()}
+
+
+def sizes(head: Inputs) -> Results:
+    """Return how large each row of a head's results would be if nothing in it cancelled: the root of its squares.
+
+    The results themselves are no measure: the gradient of a query that sees one key is zero, and what an
+    attention finds is the rounding of terms that are not. Nor is the largest of a tensor, beside which a
+    late row, the mean of many values, is small.
+    """
+    q, k, v, gradient = (x.square() for x in (head.q, head.k, head.v, head.gradient))
+    scores = head.q @ head.k.mT / math.sqrt(q.shape[3])  # (1, 1, T, S)
+    weights = scores.masked_fill(~head.visible, -math.inf).softmax(dim=-1)
+    # One rounding of a score of 30 changes its weight by 30 of its own.
+    weights = (weights * (1 + scores.abs())).square()
+    output = weights @ v
+    # Into a score flows the gradient of its value's weight, less the mean of those of all.
+    back = weights * (gradient @ v.mT + (gradient * output).sum(dim=-1, keepdim=True)) / q.shape[3]
+    squares = {
+        "output": output,
+        "gradient of q": back @ k,
+        "gradient of k": back.mT @ q,
+        "gradient of v": weights.mT @ gradient,
+    }
+    rows = {name: square.mean(dim=-1, keepdim=True).sqrt() for name, square in squares.items()}
+    # A key that hardly a query weighs has hardly a gradient, and float16 makes that nothing.
+    return {name: row.clamp(min=1e-4 * row.max()) for name, row in rows.items()}

@@ -1,0 +1,101 @@
+"""One input to check a part on."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from gptkit.interfaces import Dims
+from gptkit.seeds import generator, seeded
+
+Module = TypeVar("Module", bound=nn.Module)
+
+# A part's class, or `functools.partial` of it with options.
+Build = Callable[[Dims], Module]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """The shape, scale and seed of an input, from which the same numbers are drawn every time.
+
+    Args:
+        earlier: Number of keys before the first query, S - T.
+        scale: Standard deviation of the inputs.
+        visible_axes: Axes of the tensor that says which key each query sees, such as "T S" or "B 1 T S";
+            None is the causal rule.
+        strided: Whether inputs lie in memory with their axes in reverse.
+    """
+
+    B: int = 2
+    H: int = 2
+    T: int = 5
+    D: int = 4
+    earlier: int = 0
+    scale: float = 1.0
+    visible_axes: str | None = None
+    strided: bool = False
+    seed: int = 0
+    dtype: torch.dtype = torch.float64
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+
+    @property
+    def S(self) -> int:  # noqa: N802  # an axis
+        """Number of keys."""
+        return self.T + self.earlier
+
+    @property
+    def C(self) -> int:  # noqa: N802  # an axis
+        """Number of channels."""
+        return self.H * self.D
+
+    def dims(self, dropout: float = 0.0) -> Dims:
+        """Return the sizes that a part for this input is built with."""
+        # A context longer than the input, so that a memory has places which nothing may look at.
+        return Dims(n_layer=1, n_head=self.H, n_embd=self.C, block_size=self.S + 3, vocab_size=7, dropout=dropout)
+
+    def build(self, build: Build[Module], dropout: float = 0.0) -> Module:
+        """Return a part for this input, in eval mode, with the first weights that it draws itself."""
+        with seeded(torch.device("cpu"), self.seed, "weights"):
+            part = build(self.dims(dropout))
+        return part.to(self.device, self.dtype).eval()
+
+    def draw(self, purpose: str, *shape: int) -> Float[Tensor, "..."]:
+        """Return normal numbers that are the same for the same purpose."""
+        x = torch.randn(shape, generator=generator(self.seed, purpose), dtype=torch.float64)
+        x = x.to(self.device, self.dtype)
+        return x.transpose(0, -1).contiguous().transpose(0, -1) if self.strided else x
+
+    def x(self) -> Float[Tensor, "B T C"]:
+        """Return the input of a part that keeps its shape."""
+        return self.scale * self.draw("x", self.B, self.T, self.C)
+
+    def qkv(self) -> tuple[Float[Tensor, "B H T D"], Float[Tensor, "B H S D"], Float[Tensor, "B H S D"]]:
+        """Return queries, keys and values."""
+        q = self.draw("q", self.B, self.H, self.T, self.D)
+        k, v = (self.draw(purpose, self.B, self.H, self.S, self.D) for purpose in "kv")
+        return self.scale * q, self.scale * k, self.scale * v
+
+    def visible(self) -> Bool[Tensor, "..."] | None:
+        """Return which key each query sees."""
+        return None if self.visible_axes is None else self.draw_visible(self.visible_axes)
+
+    def draw_visible(self, axes: str) -> Bool[Tensor, "..."]:
+        """Return a tensor of some axes, such as "B 1 T S", that shows about half of the keys.
+
+        Each query sees its own key; where all see the same, the last one does.
+        """
+        sizes = {"B": self.B, "H": self.H, "T": self.T, "S": self.S, "1": 1}
+        visible = self.draw("visible", *(sizes[axis] for axis in axes.split())) > 0
+        keys = torch.arange(self.S, device=self.device)
+        own = keys == keys[self.earlier :, None]  # (T, S)
+        return visible | (own if "T" in axes else own[-1])
+
+    def __str__(self) -> str:
+        """Return what it takes to draw this input again."""
+        sizes = f"B={self.B} H={self.H} T={self.T} S={self.S} D={self.D} scale={self.scale:g} seed={self.seed}"
+        layout = " strided" if self.strided else ""
+        visible = "" if self.visible_axes is None else f" visible='{self.visible_axes}'"
+        return f"{sizes}{visible}{layout} {str(self.dtype).removeprefix('torch.')} on {self.device}"

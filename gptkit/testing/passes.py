@@ -1,0 +1,32 @@
+"""What a pass through a part gives: its output and its gradients, by name."""
+
+from collections.abc import Mapping
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from gptkit.testing.case import Case
+
+Results = dict[str, Tensor]
+
+
+def results(part: nn.Module, case: Case, *handed: object) -> Results:
+    """Return a part's output and the gradients of its input and its parameters, all in the part's own dtype.
+
+    Args:
+        handed: What `forward` takes besides its input.
+    """
+    parameters = dict(part.named_parameters())
+    x = case.x().to(next(iter(parameters.values()), case.x())).requires_grad_()
+    y = part(x, *handed)
+    gradient = case.draw("gradient", *y.shape).to(y)
+    return {"output": y.detach(), **gradients(y, {"the input": x, **parameters}, gradient)}
+
+
+def gradients(
+    y: Float[Tensor, "*axes"], inputs: Mapping[str, Tensor], gradient: Float[Tensor, "*axes"]
+) -> Results:
+    """Return what flows back into each input if `gradient` flows into the output."""
+    found = torch.autograd.grad(y, list(inputs.values()), gradient, materialize_grads=True)
+    return {f"gradient of {name}": each for name, each in zip(inputs, found, strict=True)}
