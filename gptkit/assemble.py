@@ -111,6 +111,7 @@ class Assembler:
         dims = Dims(**self.resolved.sizes, vocab_size=ANY_VOCABULARY)
         builds: list[Callable[[], object]] = [
             lambda: self.part(self.resolved.parts["position"], dims),
+            lambda: self.part(self.resolved.parts["norm"], dims),
             *(lambda i=i: self.block(dims, i) for i in range(dims.n_layer)),
             self.optimizer,
             self.schedule,

@@ -56,7 +56,7 @@ def tokenize(
 def encode(tokenizer: Tokenizer, text: list[str], name: str, block_size: int) -> Int[Tensor, " N"]:
     """Return the tokens of a text that must hold at least one context and the token after it."""
     try:
-        ids = np.concatenate([np.array(tokenizer.encode(piece), dtype=np.int32) for piece in text])
+        ids = np.concatenate([np.array(tokenizer.encode(piece), dtype=np.int32) for piece in ("", *text)])
     except ValueError as error:
         raise DataError(f"the {name} text cannot be encoded: {error}") from error
     if len(ids) <= block_size:

@@ -34,12 +34,13 @@ def train_loss(model: GPT, tokens: Int[Tensor, " N"]) -> float:
     """Return the mean loss over windows spread evenly over the training text, in nats per token."""
     block_size = model.dims.block_size
     count = min(TRAIN_WINDOWS, (len(tokens) - 1) // block_size)
-    starts = torch.linspace(0, len(tokens) - 1 - block_size, count, device=tokens.device).long()
+    # In whole numbers: fp32 cannot count the tokens of a large text.
+    starts = torch.arange(count, device=tokens.device) * (len(tokens) - 1 - block_size) // max(count - 1, 1)
     windows = tokens[starts[:, None] + torch.arange(block_size + 1, device=tokens.device)]  # (N, T + 1)
     return total_loss(model, [(windows[:, :-1], windows[:, 1:])]) / (count * block_size)
 
 
-def total_loss(model: GPT, pairs: list[tuple[Int[Tensor, "N T"], Int[Tensor, "N T"]]]) -> float:
+def total_loss(model: GPT, pairs: list[tuple[Int[Tensor, "_ _"], Int[Tensor, "_ _"]]]) -> float:
     """Return the sum of the losses of all tokens, in nats."""
     with evaluating(model):
         losses = [

@@ -1,5 +1,6 @@
 """Chooses the device and the precision, and says why."""
 
+import os
 import time
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -58,6 +59,13 @@ def choose_dtype(wanted: str, device: torch.device) -> Decision[str]:
     if device.type == "cuda" and torch.cuda.is_bf16_supported():
         return Decision("bf16", "it is the fastest that trains as well as fp32 here; weights stay in fp32")
     return Decision("fp32", f"it is exact, and bf16 is not faster on every {device.type}")
+
+
+def make_deterministic() -> None:
+    """Let PyTorch use only algorithms that give the same bits each time, from now on."""
+    # cuBLAS reads this when it first works: two buffers of fixed size instead of as many as there are streams.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
 
 
 def matmul_rate(device: torch.device) -> float:

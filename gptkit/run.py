@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from statistics import median
 from typing import Any
 
-import torch
-
 from gptkit.evaluate import train_loss, validation_loss
 from gptkit.events import Estimate, Evaluation, Finished, Sample
 from gptkit.experiment import Experiment
+from gptkit.hardware import make_deterministic
 from gptkit.text import default_prompt, write
 from gptkit.train import Step, train
 
@@ -25,7 +24,8 @@ def run(experiment: Experiment) -> Iterator[Event]:
     """Train the model of an experiment and yield what happens; all of it goes to the run directory too."""
     began = time.perf_counter()
     settings, data, device = experiment.resolved.train, experiment.data, experiment.device.value
-    torch.use_deterministic_algorithms(settings.deterministic)
+    if settings.deterministic:
+        make_deterministic()
     directory = experiment.create_directory()
     model = experiment.model.to(device)
     optimizer = experiment.assembler.optimizer().build(model.parameter_groups())

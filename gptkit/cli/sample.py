@@ -36,8 +36,8 @@ def sample(
     # Imported here because it needs torch, and `gptkit --help` must not wait for that.
     from gptkit.errors import UsageError
     from gptkit.hardware import choose_device
-    from gptkit.load import load
     from gptkit.text import default_prompt, write
+    from gptkit.trained import load
 
     try:
         where = choose_device(device).value

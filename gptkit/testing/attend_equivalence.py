@@ -27,17 +27,20 @@ class Inputs:
 
     def results(self, attention: SoftmaxAttention) -> Results:
         """Return the output of an attention's `attend`, and the gradients of the queries, keys and values."""
-        inputs = {name: x.detach().requires_grad_() for name, x in (("q", self.q), ("k", self.k), ("v", self.v))}
-        y = attention.attend(*inputs.values(), self.visible)
-        return {"output": y.detach(), **gradients(y, inputs, self.gradient)}
+        q, k, v = (x.detach().requires_grad_() for x in (self.q, self.k, self.v))
+        y = attention.attend(q, k, v, self.visible)
+        return {"output": y.detach(), **gradients(y, {"q": q, "k": k, "v": v}, self.gradient)}
+
+    def seen(self) -> Bool[Tensor, "B H T S"]:
+        """Return which key each query sees, also where that is the causal rule."""
+        visible = causal(self.q, self.k) if self.visible is None else self.visible
+        return visible.expand(*self.q.shape[:3], self.k.shape[2])
 
     def heads(self) -> Iterator["Inputs"]:
         """Yield the inputs of each head of each row."""
-        B, H, T, _ = self.q.shape
-        visible = causal(self.q, self.k) if self.visible is None else self.visible
-        tensors = (self.q, self.k, self.v, self.gradient, visible.expand(B, H, T, self.k.shape[2]))
-        for b in range(B):
-            for h in range(H):
+        tensors = (self.q, self.k, self.v, self.gradient, self.seen())
+        for b in range(self.q.shape[0]):
+            for h in range(self.q.shape[1]):
                 yield Inputs(*(x[b : b + 1, h : h + 1] for x in tensors))
 
     def double(self) -> "Inputs":
@@ -77,7 +80,7 @@ def sizes(head: Inputs) -> Results:
     """
     q, k, v, gradient = (x.square() for x in (head.q, head.k, head.v, head.gradient))
     scores = head.q @ head.k.mT / math.sqrt(q.shape[3])  # (1, 1, T, S)
-    weights = scores.masked_fill(~head.visible, -math.inf).softmax(dim=-1)
+    weights = scores.masked_fill(~head.seen(), -math.inf).softmax(dim=-1)
     # One rounding of a score of 30 changes its weight by 30 of its own.
     weights = (weights * (1 + scores.abs())).square()
     output = weights @ v

@@ -1,14 +1,13 @@
 """The parts to check: found in the registry by type, so that nobody keeps a list."""
 
-from typing import TypeVar
+from typing import Any
 
 from gptkit.plugins import Plugins
 from gptkit.registry import Registry
 
-Part = TypeVar("Part")
 
-
-def registered(interface: type[Part], registry: Registry | None = None) -> dict[str, type[Part]]:
+# Any, because no annotation takes an abstract class such as `Attention` and gives its subclasses.
+def registered(interface: type, registry: Registry | None = None) -> dict[str, Any]:
     """Return the registered classes that inherit a class, by name.
 
     Args:

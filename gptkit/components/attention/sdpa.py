@@ -1,5 +1,6 @@
 """Attention by PyTorch's own kernels: flash, memory-efficient or cuDNN, whichever suits the input."""
 
+import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
@@ -25,8 +26,9 @@ class SdpaAttention(SoftmaxAttention):
         """Return the attention that PyTorch's kernel for this input computes."""
         # `is_causal` skips the masked half but aligns top-left, so it is right for square inputs alone.
         square = visible is None and q.shape[2] == k.shape[2]
-        if visible is None and not square:
-            visible = causal(q, k)
+        if not square:
+            # PyTorch broadcasts a mask that has at least the last two axes.
+            visible = torch.atleast_2d(causal(q, k) if visible is None else visible)
         dropout = self.dropout if self.training else 0.0
         return F.scaled_dot_product_attention(q, k, v, attn_mask=visible, dropout_p=dropout, is_causal=square)
 

@@ -37,9 +37,11 @@ class TextCorpus(SplitCorpus):
         """Return the files, in the order they are read."""
         if self.path.is_file():
             return [self.path]
-        pattern = self.path / "**" / "*" if self.path.is_dir() else self.path
-        # Not Path.glob: it would walk into hidden directories.
-        files = sorted(file for file in map(Path, glob.glob(str(pattern), recursive=True)) if file.is_file())  # noqa: PTH207
+        # A directory may have a name that a glob would read otherwise, such as `books[1]`.
+        pattern = f"{glob.escape(str(self.path))}/**/*" if self.path.is_dir() else str(self.path)
+        # Not Path.glob: it would walk into hidden directories. It may find a file twice: hence the set.
+        found = {Path(name) for name in glob.glob(pattern, recursive=True)}  # noqa: PTH207
+        files = sorted(file for file in found if file.is_file())
         if not files:
             kind = "holds no files" if self.path.is_dir() else "no such file, directory or match of a glob"
             raise DataError(f"{self.path}: {kind}")

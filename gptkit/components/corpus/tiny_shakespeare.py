@@ -1,8 +1,8 @@
 """The corpus of "Let's build GPT"."""
 
 import hashlib
+import http.client
 import os
-import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -31,7 +31,7 @@ class TinyShakespeareCorpus(SplitCorpus):
             DataError: If it is not there and cannot be downloaded, or is not what it should be.
         """
         file = cache_directory() / "tiny_shakespeare.txt"
-        if not file.exists():
+        if not file.is_file():
             keep(download(file), file)
         content = file.read_bytes()
         check(content, str(file))
@@ -50,7 +50,7 @@ def download(file: Path) -> bytes:
     try:
         with urllib.request.urlopen(URL, timeout=TIMEOUT_SECONDS) as response:
             content: bytes = response.read()
-    except (urllib.error.URLError, OSError) as error:
+    except (OSError, http.client.HTTPException) as error:
         raise DataError(
             f"tiny_shakespeare: cannot download {URL}: {getattr(error, 'reason', error)}. Save that page as "
             f'{file} by hand, or choose corpus = "python_docs", which needs no network'
@@ -71,10 +71,15 @@ def check(content: bytes, source: str) -> None:
 
 def keep(content: bytes, file: Path) -> None:
     """Write a file beside its place and move it there, so that half a file is never found."""
-    file.parent.mkdir(parents=True, exist_ok=True)
     beside = file.with_suffix(f".{os.getpid()}")
-    beside.write_bytes(content)
-    beside.replace(file)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_bytes(content)
+        beside.replace(file)
+    except OSError as error:
+        raise DataError(
+            f"tiny_shakespeare: cannot keep {file}: {error.strerror}. Set GPTKIT_CACHE to a directory"
+        ) from error
 
 
 @hookimpl
