@@ -42,18 +42,29 @@ class Problem:
     key: str
     message: str
 
+    @property
+    def file_and_line(self) -> tuple[str, int]:
+        """The file, and the line counted from 1, or 0 where the place is no line of a file."""
+        file, _, line = self.where.rpartition(":")
+        return (file, int(line)) if line.isdecimal() else (self.where, 0)
+
     def __str__(self) -> str:
         """Return the problem as the one line that a person reads."""
         return "  ".join(part for part in (self.where, self.key, self.message) if part)
 
 
 class RecipeError(GptkitError):
-    """A recipe cannot be followed; carries every problem found, in the order of the recipe."""
+    """A recipe cannot be followed; carries every problem found, file by file and line by line."""
 
     exit_code = 2
 
     def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = tuple(dict.fromkeys(problems))
+        distinct = list(dict.fromkeys(problems))
+        files = list(dict.fromkeys(problem.file_and_line[0] for problem in distinct))
+        order = {
+            problem: (files.index(problem.file_and_line[0]), problem.file_and_line[1]) for problem in distinct
+        }
+        self.problems = tuple(sorted(distinct, key=order.__getitem__))
         super().__init__("\n".join(map(str, self.problems)))
 
 

@@ -9,13 +9,13 @@ from torch import nn
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Put a model in eval mode without gradients, and back as it was."""
-    was_training = model.training
-    if was_training:
+    """Put a model in eval mode without gradients, and back each part of it as it was."""
+    trained = [module for module in model.modules() if module.training]
+    if trained:
         model.eval()
     try:
         with torch.no_grad():
             yield
     finally:
-        if was_training:
-            model.train()
+        for module in trained:
+            module.training = True

@@ -83,6 +83,8 @@ def stream(
     use_cache: bool,
 ) -> Iterator[Int[Tensor, " B"]]:
     """Yield the new tokens one by one. Arguments and errors are those of `LanguageModel.generate`."""
+    if max_new_tokens < 0:
+        raise ValueError(f"max_new_tokens must be 0 or more, found {max_new_tokens}")
     if tokens.shape[1] == 0:
         raise ValueError("there is no token to go on from: give at least one")
     memories: list[Memory] = []
@@ -141,7 +143,8 @@ def sample(
     check_sampling(temperature, top_k, top_p)
     if temperature == 0:
         return logits.argmax(dim=-1)
-    logits = logits / temperature
+    # Less the largest, so that no temperature is too small to divide by.
+    logits = (logits - logits.amax(dim=-1, keepdim=True)) / temperature
     if top_k is not None:
         least = logits.topk(min(top_k, logits.shape[-1])).values[:, -1:]  # (B, 1)
         logits = logits.masked_fill(logits < least, -torch.inf)

@@ -37,10 +37,10 @@ def choose_device(wanted: str) -> Decision[torch.device]:
         device = torch.device(wanted)
     except RuntimeError:
         raise ValueError(f"PyTorch knows no device '{wanted}'. Use auto, cpu, cuda, cuda:0 or mps") from None
-    here = {"cpu": True, "cuda": cuda and (device.index or 0) < torch.cuda.device_count(), "mps": mps}
-    if not here.get(device.type):
-        names = ", ".join(name for name, is_here in here.items() if is_here)
-        raise ValueError(f"this machine has no device '{wanted}'. It has: {names}")
+    cards = [f"cuda:{i}" for i in range(torch.cuda.device_count())] if cuda else []
+    here = ["cpu", *cards, *["mps"] * mps]
+    if (f"cuda:{device.index or 0}" if device.type == "cuda" else device.type) not in here:
+        raise ValueError(f"this machine has no device '{wanted}'. It has: {', '.join(here)}")
     return Decision(device, "the recipe says so")
 
 

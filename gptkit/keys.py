@@ -1,6 +1,9 @@
 """The keys that a recipe may hold."""
 
 from collections.abc import Mapping, Sequence
+from typing import Annotated
+
+from pydantic import Field
 
 from gptkit.errors import did_you_mean
 from gptkit.interfaces import Dims
@@ -36,7 +39,7 @@ KEYS: dict[str, dict[str, Option]] = {
     "data": {},
     "train": options(TrainSettings),
 }
-AT = Option("at", list[int])
+AT = Option("at", Annotated[list[int], Field(min_length=1)])
 
 
 def names_part(key: Key) -> bool:
@@ -54,6 +57,8 @@ def unknown(name: str, known: Mapping[str, Option], near: Sequence[str], owner: 
     if owner:
         takes = ", ".join(map(str, known.values())) or "no options"
         return f"'{owner}' takes {takes}, not '{name}'.{did_you_mean(name, near)}"
+    if name == "vocab_size":
+        return "no key of a recipe: the tokenizer says how many tokens there are"
     for section, keys in KEYS.items():
         if name in keys or name in SLOTS[section]:
             return f"unknown key. Did you mean '{section}.{name}'?"

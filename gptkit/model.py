@@ -47,8 +47,9 @@ class GPT(LanguageModel):
         Raises:
             ValueError: If there are more tokens than the context holds.
         """
+        places = self.places(tokens, first, memories)
         x = self.position.embed(self.token_embedding(tokens), first)
-        for block, at in zip(self.blocks, self.places(tokens, first, memories), strict=True):
+        for block, at in zip(self.blocks, places, strict=True):
             x = block(x, at)
         return self.head(self.norm(x))
 

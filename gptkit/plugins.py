@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
 
@@ -59,11 +60,11 @@ class Plugins:
         for module in BUILT_INS:
             self._require(module, gptkit.__version__, "built in", partial(importlib.import_module, module))
         for point in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP):
-            version = point.dist.version if point.dist else ""
+            version = (point.dist.version if point.dist else None) or ""
             self._load(point.name, version, f"entry point {point.value}", point.load)
         self.files = list(dict.fromkeys(file.resolve() for file in files))
         for file in self.files:
-            if not file.is_file():
+            if not is_file(file):
                 raise RecipeError([Problem(str(file), "plugins", "no such plugin file")])
             self._require(file.name, "", str(file), partial(import_file, file))
 
@@ -113,9 +114,18 @@ class Plugins:
         return f" Plugins that did not load, and may offer it: {names}."
 
 
+def is_file(file: Path) -> bool:
+    """Return whether there is such a file; a name that no file can have is none."""
+    try:
+        return file.is_file()
+    except OSError:
+        return False
+
+
 def import_file(file: Path) -> ModuleType:
     """Return a file as a module of its own name, without looking for other files beside it."""
-    name = f"gptkit_plugin_{file.stem}"
+    # Two files of one name are two modules.
+    name = f"gptkit_plugin_{file.stem}_{sha256(str(file).encode()).hexdigest()[:8]}"
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
         raise PluginError("it is not a Python file: its name must end in .py")
@@ -128,7 +138,7 @@ def import_file(file: Path) -> ModuleType:
 def explain(error: BaseException) -> str:
     """Return what an exception says and, unless it is ours, the file and line that raised it."""
     if isinstance(error, PluginError | pluggy.PluginValidationError):
-        return str(error)
+        return " ".join(str(error).split())
     if isinstance(error, SyntaxError):
         return f"SyntaxError: {error.msg} ({error.filename}:{error.lineno})"
     frames = traceback.extract_tb(error.__traceback__)

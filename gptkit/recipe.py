@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import tomli
 
@@ -41,8 +42,11 @@ def read(path: Path, overrides: Sequence[str] = ()) -> Recipe:
         plugins += named_plugins(own.pop(("plugins",), None))
         values = overlay(values, own)
     for text in overrides:
-        key, written = override(text)
-        values = overlay(values, written, inside=key)
+        key, value, source = override(text)
+        if isinstance(value, dict):
+            # A table that is written out takes the place of the earlier one, options and all.
+            values = {old: leaf for old, leaf in values.items() if old[: len(key)] != key}
+        values = overlay(values, spread(value, source, under=key), inside=key)
     return Recipe(path, read_text(path, path.name), values, tuple(dict.fromkeys(plugins)))
 
 
@@ -84,9 +88,9 @@ def read_file(path: Path, asked: str) -> dict[Key, Leaf]:
 
 
 def read_text(path: Path, asked: str) -> str:
-    """Return the text of a recipe file."""
+    """Return the text of a recipe file, without the byte-order mark that some editors write."""
     try:
-        return path.read_bytes().decode("utf-8")
+        return path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         raise RecipeError([Problem(asked, "", f"no such file: {path}")]) from None
     except OSError as error:
@@ -96,8 +100,8 @@ def read_text(path: Path, asked: str) -> str:
         raise RecipeError([Problem(str(path), "", message)]) from None
 
 
-def override(text: str) -> tuple[Key, dict[Key, Leaf]]:
-    """Return the key of one `KEY=VALUE` and the values it sets. They are TOML's; a bare word is a string."""
+def override(text: str) -> tuple[Key, Any, Source]:
+    """Return the key and the value of one `KEY=VALUE`. The value is TOML's; a bare word is a string."""
     key, equals, right = (piece.strip() for piece in text.partition("="))
     source = Source(f"--set {text}", Path.cwd())
     if not key or not equals or not right:
@@ -117,8 +121,10 @@ def override(text: str) -> tuple[Key, dict[Key, Leaf]]:
     except (ValueError, RecursionError) as error:
         raise RecipeError([Problem(source.name, key, f"cannot be read: {error}")]) from None
     # A number is the place in an array of tables, as in model.layer.0.attention.
-    path = tuple(int(name) if name.isdecimal() else name for name in key.split("."))
-    return path, spread(value, source, under=path)
+    path = tuple(int(name) if name.isdecimal() and len(name) < 10 else name for name in key.split("."))
+    if isinstance(path[-1], int) and not isinstance(value, dict):
+        raise RecipeError([Problem(source.name, key, "sets one item of an array: write the whole array")])
+    return path, value, source
 
 
 def named_plugins(leaf: Leaf | None) -> Iterable[Path]:

@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from gptkit.errors import PluginError, did_you_mean
 from gptkit.interfaces import KINDS
@@ -44,7 +45,7 @@ class Registry:
         """Return the parts of a kind, in the order of their names."""
         return [entry for entry in self if entry.kind == kind]
 
-    def add_all(self, offered: Iterable[tuple[str, type]], *, owner: str) -> tuple[Entry, ...]:
+    def add_all(self, offered: Iterable[tuple[Any, Any]], *, owner: str) -> tuple[Entry, ...]:
         """Register the parts that a plugin offers by name, all of them or none, and return them.
 
         Raises:
@@ -52,7 +53,12 @@ class Registry:
         """
         entries: dict[tuple[str, str], Entry] = {}
         for name, part in offered:
-            entry = Entry(kind_of(part), name, part, owner)
+            kind = kind_of(part)
+            if not isinstance(name, str) or not name:
+                raise PluginError(
+                    f"{describe(part)} is offered as {name!r}: register(name, part) takes a name first"
+                )
+            entry = Entry(kind, name, part, owner)
             if wrong := misfits(part, KINDS[entry.kind]):
                 interface = KINDS[entry.kind].__name__
                 raise PluginError(f"{describe(part)} does not fit {interface}: {'; '.join(wrong)}")
@@ -79,7 +85,7 @@ class Registry:
         )
 
 
-def kind_of(part: type) -> str:
+def kind_of(part: Any) -> str:
     """Return the kind whose interface a class inherits."""
     if not isinstance(part, type):
         raise PluginError(f"{part!r} is not a class: register(name, part) takes the class itself")

@@ -198,8 +198,10 @@ def layered(kind: str, leaves: Mapping[Key, Leaf], own: Mapping[Key, Leaf]) -> d
     A layer that names another part starts afresh, because the options of the model's are not its own.
     """
     whole = below(("model", kind), leaves)
+    if not below(("use",), own):
+        return {**whole, **own}
     names = [table[("use",)].value if ("use",) in table else DEFAULTS[kind] for table in (whole, own)]
-    return {**whole, **own} if ("use",) not in own or names[0] == names[1] else dict(own)
+    return {**whole, **own} if ("use",) in own and names[0] == names[1] else dict(own)
 
 
 def is_table_path(path: Key, leaf: Leaf) -> bool:

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Mapping, Sequence
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,12 @@ class RunDir:
     def log(self, row: Mapping[str, Any]) -> None:
         """Append a row of metrics."""
         with (self.root / METRICS).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+            # JSON has no NaN and no infinity.
+            finite = {
+                key: None if isinstance(value, float) and not isfinite(value) else value
+                for key, value in row.items()
+            }
+            file.write(json.dumps(finite) + "\n")
 
     def metrics(self) -> list[dict[str, Any]]:
         """Return every row of metrics."""
@@ -135,10 +141,10 @@ class RunDir:
             raise CheckpointError(
                 f"{self.root} has no checkpoint '{name}': its run was stopped before it saved one"
             )
-        found = pointer.parent / Path(pointer.read_text(encoding="utf-8").strip()).name
-        if not found.is_dir():
-            raise CheckpointError(f"{pointer} points at {found.name}, which is not there")
-        return found
+        target = Path(pointer.read_text(encoding="utf-8", errors="replace").strip()).name
+        if not target or not (pointer.parent / target).is_dir():
+            raise CheckpointError(f"{pointer} points at {target or 'nothing'}, which is not there")
+        return pointer.parent / target
 
     def load_weights(self, model: nn.Module, checkpoint: str) -> None:
         """Load a checkpoint's weights into a model.
@@ -152,7 +158,7 @@ class RunDir:
         except (SafetensorError, OSError) as error:
             raise CheckpointError(f"{file} cannot be read: {error}") from error
         except RuntimeError as error:
-            raise CheckpointError(f"{file} does not fit the model: {error}") from error
+            raise CheckpointError(f"{file} does not fit the model: {' '.join(str(error).split())}") from error
 
     def saved_tokenizer(self) -> dict[str, Any]:
         """Return what the tokenizer saved.

@@ -23,5 +23,12 @@ def seeded(device: torch.device, seed: int, *purpose: int | str) -> Iterator[Non
     """Draw what is drawn inside from one purpose's seed, and leave the caller's random state as it was."""
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(derive(seed, *purpose))
+        value = derive(seed, *purpose)
+        # Not torch.manual_seed, which would also reseed every other GPU.
+        torch.default_generator.manual_seed(value)
+        if device.type == "cuda":
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(value)
+        elif device.type == "mps":
+            torch.mps.manual_seed(value)
         yield

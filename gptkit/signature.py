@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
-from pydantic.errors import PydanticSchemaGenerationError
+from pydantic.errors import PydanticUserError
 
 # The default of an option that has none. Not `Parameter.empty`, which would unmake `Option`'s own default.
 REQUIRED: Any = object()
@@ -59,7 +59,10 @@ class Option:
 def reason(detail: Any) -> str:
     """Return one of pydantic's findings in our words."""
     where = "".join(f" at item {i}" for i in detail["loc"] if isinstance(i, int))
-    return str(detail["msg"]).replace("Input should be", "it must be") + where
+    return (
+        str(detail["msg"]).replace("Input should be", "it must be").replace("Field required", "it is missing")
+        + where
+    )
 
 
 def spell_value(value: Any) -> str:
@@ -126,6 +129,10 @@ def misfits(part: type, interface: type) -> list[str]:
 def unusable(option: Option) -> Iterable[str]:
     """Yield why no recipe could give this option, if none could."""
     try:
-        option.adapter()
-    except PydanticSchemaGenerationError:
+        adapter = option.adapter()
+        if option.default is not REQUIRED:
+            adapter.validate_python(option.default)
+    except PydanticUserError:
         yield f"its option '{option.name}' is a {spell(option.annotation)}, which a recipe cannot hold"
+    except ValidationError:
+        yield f"its option '{option.name}' has the default {option.default!r}, which its own annotation refuses"

@@ -8,9 +8,6 @@ from gptkit.generate import LanguageModel, check_sampling, stream
 from gptkit.interfaces import Tokenizer
 from gptkit.seeds import generator
 
-# The longest character of UTF-8, in bytes: a tokenizer of bytes may need as many tokens for one character.
-LONGEST_CHARACTER = 4
-
 
 def write(
     model: LanguageModel,
@@ -73,14 +70,17 @@ def default_prompt(tokenizer: Tokenizer) -> str:
 def decoded(tokenizer: Tokenizer, ids: Iterator[int]) -> Iterator[str]:
     """Yield the text of tokens as soon as they make up whole characters."""
     waiting: list[int] = []
+    sent = 0
     for token in ids:
         waiting.append(token)
         text = tokenizer.decode(waiting)
-        if not text.endswith("\ufffd") or len(waiting) >= LONGEST_CHARACTER:
-            yield text
-            waiting = []
+        # U+FFFD at the end may be the beginning of a character; what stands before it will not change.
+        whole = text.removesuffix("\ufffd")
+        if len(whole) > sent:
+            yield whole[sent:]
+        waiting, sent = (waiting, len(whole)) if whole != text else ([], 0)
     if waiting:
-        yield tokenizer.decode(waiting)
+        yield tokenizer.decode(waiting)[sent:]
 
 
 def until(pieces: Iterator[str], stop: str) -> Iterator[str]:

@@ -26,11 +26,11 @@ def test_check_says_everything_at_once(gptkit: Gptkit) -> None:
     outcome = gptkit("recipe", "check", "wrong.toml")
     assert outcome.code == 2
     assert outcome.err.splitlines() == [
-        "wrong.toml:6  trian  unknown key. Did you mean 'train'? Known: model, data, train, base, plugins.",
-        "wrong.toml:4  model.n_heads  unknown key. Did you mean 'n_head'? Known: n_layer, n_head, n_embd, "
-        "block_size, dropout, attention, feed_forward, norm, position, block, layer.",
         "wrong.toml:3  model.attention  no Attention is called 'spda'. Did you mean 'sdpa'? "
         "Known: fused, naive, sdpa.",
+        "wrong.toml:4  model.n_heads  unknown key. Did you mean 'n_head'? Known: n_layer, n_head, n_embd, "
+        "block_size, dropout, attention, feed_forward, norm, position, block, layer.",
+        "wrong.toml:6  trian  unknown key. Did you mean 'train'? Known: model, data, train, base, plugins.",
     ]
 
 

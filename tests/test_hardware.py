@@ -1,0 +1,115 @@
+import os
+
+import pytest
+import torch
+
+from gptkit.hardware import choose_device, choose_dtype, make_deterministic, matmul_rate
+
+CPU, CUDA = torch.device("cpu"), torch.device("cuda")
+
+
+@pytest.fixture
+def devices(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """Make this machine one that has the devices named by the parameter, and no others."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: "cuda" in request.param)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "a fast card")
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: "bf16" in request.param)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: "mps" in request.param)
+
+
+def machine(*names: str) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("devices", [names], indirect=True, ids=[" and ".join(["cpu", *names])])
+
+
+@machine("cuda", "mps")
+def test_auto_takes_cuda_first(devices: None) -> None:
+    choice = choose_device("auto")
+    assert (choice.value, choice.reason) == (CUDA, "this machine has a fast card")
+
+
+@machine("mps")
+def test_auto_takes_mps_second(devices: None) -> None:
+    choice = choose_device("auto")
+    assert choice.value == torch.device("mps")
+    assert choice.reason == "this machine has Apple's GPU and no CUDA device"
+
+
+@machine()
+def test_auto_takes_the_cpu_where_there_is_nothing_else(devices: None) -> None:
+    choice = choose_device("auto")
+    assert (choice.value, choice.reason) == (CPU, "this machine has no CUDA device")
+
+
+@machine("cuda")
+def test_a_device_that_is_here_is_taken_because_the_recipe_says_so(devices: None) -> None:
+    for name in ("cpu", "cuda", "cuda:0", "cuda:1"):
+        choice = choose_device(name)
+        assert (choice.value, choice.reason) == (torch.device(name), "the recipe says so")
+
+
+@machine("cuda")
+def test_a_device_beyond_those_that_are_here_is_refused(devices: None) -> None:
+    with pytest.raises(ValueError, match=r"^this machine has no device 'cuda:2'\. It has: cpu, cuda:0, cuda:1$"):
+        choose_device("cuda:2")
+
+
+@machine()
+@pytest.mark.parametrize("name", ["cuda", "mps", "meta"])
+def test_a_device_that_is_not_here_is_refused(devices: None, name: str) -> None:
+    with pytest.raises(ValueError, match=rf"^this machine has no device '{name}'\. It has: cpu$"):
+        choose_device(name)
+
+
+def test_a_device_that_nobody_knows_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^PyTorch knows no device 'gpu'\. Use auto, cpu, cuda, cuda:0 or mps$"):
+        choose_device("gpu")
+
+
+def test_auto_is_fp32_on_the_cpu() -> None:
+    choice = choose_dtype("auto", CPU)
+    assert (choice.value, choice.reason) == ("fp32", "it is exact, and bf16 is not faster on every cpu")
+
+
+@machine("cuda", "bf16")
+def test_auto_is_bf16_on_a_cuda_device_that_has_it(devices: None) -> None:
+    assert choose_dtype("auto", CUDA).value == "bf16"
+
+
+@machine("cuda")
+def test_auto_is_fp32_on_a_cuda_device_without_bf16(devices: None) -> None:
+    assert choose_dtype("auto", CUDA).value == "fp32"
+
+
+@machine("cuda")
+def test_bf16_is_refused_where_the_cuda_device_lacks_it(devices: None) -> None:
+    with pytest.raises(ValueError, match=r"^this CUDA device has no bf16\. Use fp16 or fp32$"):
+        choose_dtype("bf16", CUDA)
+
+
+def test_fp16_is_refused_on_the_cpu() -> None:
+    message = r"^fp16 is trained on CUDA alone, and this run is on cpu\. Use bf16 or fp32$"
+    with pytest.raises(ValueError, match=message):
+        choose_dtype("fp16", CPU)
+
+
+@pytest.mark.parametrize("name", ["fp32", "bf16"])
+def test_a_precision_is_taken_because_the_recipe_says_so(name: str) -> None:
+    choice = choose_dtype(name, CPU)
+    assert (choice.value, choice.reason) == (name, "the recipe says so")
+
+
+@pytest.mark.parametrize("before", [None, ":16:8"])
+def test_deterministic_algorithms_are_asked_of_torch_and_of_cublas(
+    monkeypatch: pytest.MonkeyPatch, before: str | None
+) -> None:
+    monkeypatch.setattr(os, "environ", {"CUBLAS_WORKSPACE_CONFIG": before} if before else {})
+    asked: list[bool] = []
+    monkeypatch.setattr(torch, "use_deterministic_algorithms", asked.append)
+    make_deterministic()
+    assert asked == [True]
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == (before or ":4096:8")
+
+
+def test_the_measured_rate_is_one_that_processors_have() -> None:
+    assert 1e8 < matmul_rate(CPU) < 1e15

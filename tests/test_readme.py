@@ -1,0 +1,138 @@
+"""The README tells the truth: its commands, its options, its Python, its plugin and its recipe."""
+
+import re
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+import tomli
+import typer
+
+from gptkit.cli import app, main
+from gptkit.keys import KEYS
+from gptkit.plugins import Plugins
+from gptkit.recipe import read
+from gptkit.resolve import resolve
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
+SHELL = [line for language, text in BLOCKS if language == "sh" for line in text.splitlines()]
+PYTHON = [text for language, text in BLOCKS if language == "python"]
+COMMANDS = [line.partition(" #")[0].strip() for line in SHELL if line.startswith("gptkit")]
+SMALL = (
+    "--set model.n_layer=1 --set model.n_head=1 --set model.n_embd=8 --set model.block_size=8 "
+    "--set train.max_iters=2 --set train.schedule.warmup=0"
+)
+
+
+@pytest.fixture
+def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return an empty directory with the recipes and plugins in it, and go there."""
+    for folder in ("recipes", "plugins"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def gptkit(monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    monkeypatch.setattr(sys, "argv", shlex.split(command))
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert not end.value.code, command
+
+
+def test_there_are_commands_to_check() -> None:
+    verbs = {command.split()[1] for command in COMMANDS}
+    assert verbs == {"run", "sample", "components", "plugins", "recipe"}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_exists_and_its_options_are_real(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = typer.main.get_command(app)
+
+    def silence(node: object) -> None:
+        for child in getattr(node, "commands", {}).values():
+            silence(child)
+        if not hasattr(node, "commands"):
+            monkeypatch.setattr(node, "callback", lambda **_: None)
+
+    silence(root)
+    root(shlex.split(command)[1:], standalone_mode=False)
+
+
+# recipes/mine.toml is the reader's.
+NAMED = set(re.findall(r"(?:recipes|plugins|gptkit)/\w+\.(?:toml|py)", README)) - {"recipes/mine.toml"}
+
+
+@pytest.mark.parametrize("name", sorted(NAMED))
+def test_every_file_it_names_is_there(name: str) -> None:
+    assert (ROOT / name).is_file()
+
+
+def test_every_entry_of_the_tree_is_there() -> None:
+    (tree,) = [text for language, text in BLOCKS if language == "text" and text.startswith("gptkit/\n")]
+    for line in tree.splitlines():
+        folder = ROOT / "gptkit" if line.startswith("  ") else ROOT
+        for name in re.findall(r"\b\w+(?:\.py\b|/)", line):
+            assert (folder / name).exists(), name
+
+
+def test_set_up_commands_name_what_is_there() -> None:
+    first, second = (line for line in SHELL if line.startswith("python -m venv"))
+    assert first.endswith("pip install -e . && gptkit run recipes/gpt_tiny.toml")
+    assert second.endswith("pip install -e '.[dev]' && pytest")
+    project = tomli.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert "dev" in project["project"]["optional-dependencies"]
+
+
+def test_python_on_a_run_directory_works(
+    workshop: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gptkit(monkeypatch, f"gptkit run recipes/gpt_tiny.toml --out runs/gpt_tiny {SMALL}")
+    capsys.readouterr()
+    exec(PYTHON[0], {})
+    assert len(capsys.readouterr().out) == 501 + 1
+
+
+def test_python_without_a_run_works(workshop: Path) -> None:
+    names: dict[str, object] = {}
+    exec(PYTHON[1], names)
+    assert sum(weight.numel() for weight in names["model"].parameters()) == 10_788_929  # type: ignore[attr-defined]
+    assert names["logits"].shape == (1, 256, 65)  # type: ignore[attr-defined]
+
+
+def test_plugin_works_with_the_command_below_it(workshop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (workshop / "hot_norm.py").write_text(PYTHON[2])
+    (command,) = [command for command in COMMANDS if "hot_norm.py" in command]
+    gptkit(monkeypatch, f"{command} {SMALL} --out hot")
+    assert tomli.loads(Path("hot/resolved.toml").read_text())["model"]["norm"] == {
+        "use": "hot",
+        "heat": 1.5,
+    }
+
+
+def test_recipe_reference_is_a_recipe_and_names_every_key(workshop: Path) -> None:
+    (reference,) = [text for language, text in BLOCKS if language == "toml"]
+    (workshop / "recipes/reference.toml").write_text(reference, encoding="utf-8")
+    recipe = read(workshop / "recipes/reference.toml")
+    assert resolve(recipe, Plugins(recipe.plugins)).layers[4]["attention"].name == "naive"
+    for keys in KEYS.values():
+        for key in keys:
+            assert re.search(rf"\b{key}\b", reference), key
+
+
+def test_problems_it_shows_are_what_gptkit_says(
+    workshop: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (shown,) = [text for language, text in BLOCKS if language == "text" and "Did you mean" in text]
+    (workshop / "recipes/mine.toml").write_text(
+        'base = "gpt_small.toml"\n\n[model]\nattention = "spda"\nfeed_forward = { use = "relu", expnd = 4 }\n'
+    )
+    monkeypatch.setattr(sys, "argv", ["gptkit", "recipe", "check", "recipes/mine.toml"])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 2
+    assert capsys.readouterr().err == shown
