@@ -51,15 +51,17 @@ def dropout_keeps_the_mean(build: Build[nn.Module], case: Case, *, draws: int = 
         )
 
 
-def dropout_has_its_rate(build: Build[SoftmaxAttention], case: Case, *, rate: float = 0.2) -> None:
+def dropout_has_its_rate(
+    build: Build[SoftmaxAttention], case: Case, *, rate: float = 0.2, draws: int = 64
+) -> None:
     """Assert that dropout zeroes about its share of the weights that are not zero without it."""
     case = one_channel_a_key(case)
     attention = case.build(build, dropout=rate)
-    seen = weights_of(attention, case) != 0
+    seen = draws * int((weights_of(attention, case) != 0).sum())
     with seeded(case.device, case.seed, "dropout"):
-        kept = weights_of(attention.train(), case) != 0
-    dropped = 1 - (kept.sum() / seen.sum()).item()
+        kept = sum(int((weights_of(attention.train(), case) != 0).sum()) for _ in range(draws))
+    dropped = 1 - kept / seen
     # A draw of 8 random bits is a draw, though it rounds the rate.
-    allowed = DEVIATIONS * math.sqrt(rate * (1 - rate) / int(seen.sum())) + 1 / 256
+    allowed = DEVIATIONS * math.sqrt(rate * (1 - rate) / seen) + 1 / 256
     if not abs(dropped - rate) <= allowed:
         raise AssertionError(f"{dropped:.4f} of the weights were dropped, not {rate} ± {allowed:.4f} ({case})")

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from gptkit.attention import SoftmaxAttention
 from gptkit.components.attention.naive import NaiveAttention
-from gptkit.interfaces import Memory, Place
+from gptkit.interfaces import Memory, Place, Position
 from gptkit.testing.accuracy import assert_as_accurate
 from gptkit.testing.case import Build, Case
 from gptkit.testing.passes import results
@@ -27,13 +27,23 @@ class Earlier(Memory):
         return torch.cat((self.keys.to(k), k), dim=2), torch.cat((self.values.to(v), v), dim=2)
 
 
+class FlippedQueries(Position):
+    """Turns queries end for end, so that an attention which does not ask its place to is seen."""
+
+    def turn(
+        self, q: Float[Tensor, "B H T D"], k: Float[Tensor, "B H T D"], first: object
+    ) -> tuple[Float[Tensor, "B H T D"], Float[Tensor, "B H T D"]]:
+        """Return the queries with their channels in reverse, and the keys."""
+        return q.flip(-1), k
+
+
 def equals_reference(build: Build[SoftmaxAttention], case: Case) -> None:
     """Assert that an attention with the reference's weights has its output and every one of its gradients."""
     part = case.build(build)
     draw_weights(part, case)
     reference, oracle = reference_of(part, case), reference_of(part, case).double()
-    earlier = (case.scale * case.draw(name, case.B, case.H, case.earlier, case.D) for name in "kv")
-    at = Place(first=case.earlier, memory=Earlier(*earlier), visible=case.visible())
+    earlier = (case.scale / 2 * case.draw(name, case.B, case.H, case.earlier, case.D) for name in "kv")
+    at = Place(case.earlier, FlippedQueries(case.dims()), Earlier(*earlier), case.visible())
     exact = results(oracle, case, at)
     # A query that weighs one key alone passes hardly a gradient on, and what is left is rounding.
     alone = results(oracle, case, Place(visible=torch.eye(case.T, dtype=torch.bool, device=case.device)))
