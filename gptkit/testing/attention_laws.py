@@ -1,6 +1,7 @@
 """Laws of every attention, and of every block, which is as blind to the future as the attention in it."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 
 import torch
@@ -46,6 +47,26 @@ def cache_changes_nothing(
             at = Place(first, turn, memory, visible_slots(start, end, case))
             found = part(x[:, start:end], at)
             assert_equal(found, whole[:, start:end], f"positions {start} to {end - 1} behind a cache", case)
+
+
+def decoding_waits_for_nothing(
+    build: Build[Attention | Block], case: Case, position: Build[Position] | None = None
+) -> None:
+    """Assert that a pass of one token behind a memory never asks the device for a number.
+
+    Args:
+        position: Builds what turns the queries and keys.
+    """
+    # Tensors of this device have no numbers, and raise when they are asked for one.
+    case = replace(case, device=torch.device("meta"))
+    part, x = case.build(build), case.x()
+    turn = None if position is None else case.build(position)
+    memory = part.new_memory(case.B, case.dims().block_size)
+    at = Place(torch.tensor(0, device=case.device), turn, memory, visible_slots(0, 1, case))
+    try:
+        part(x[:, :1], at)
+    except RuntimeError as error:
+        raise AssertionError(f"decoding waits for the device: {error} ({case})") from error
 
 
 def passes(T: int) -> Iterator[tuple[int, int]]:

@@ -9,7 +9,11 @@ from hypothesis import strategies as st
 
 from gptkit.interfaces import Attention, Position
 from gptkit.testing import module_laws
-from gptkit.testing.attention_laws import cache_changes_nothing, never_reads_the_future
+from gptkit.testing.attention_laws import (
+    cache_changes_nothing,
+    decoding_waits_for_nothing,
+    never_reads_the_future,
+)
 from gptkit.testing.case import Build, Case
 from gptkit.testing.strategies import EVEN_WIDTHS, cases
 from gptkit.testing.subjects import registered
@@ -43,6 +47,12 @@ def test_a_cache_changes_nothing(
     attention: type[Attention], position: type[Position] | None, case: Case, first_on_device: bool
 ) -> None:
     cache_changes_nothing(attention, case, position, first_on_device=first_on_device)
+
+
+@each_attention
+@pytest.mark.parametrize("position", POSITIONS)
+def test_decoding_waits_for_nothing(attention: type[Attention], position: type[Position] | None) -> None:
+    decoding_waits_for_nothing(attention, Case(), position)
 
 
 @pytest.mark.cuda
