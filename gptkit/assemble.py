@@ -1,7 +1,9 @@
 """Turns the names in a resolved recipe into parts. Nothing else in gptkit does."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +23,10 @@ from gptkit.interfaces import (
     Schedule,
     Tokenizer,
 )
+from gptkit.leaves import spell
 from gptkit.model import GPT
 from gptkit.plugins import Plugins, explain
-from gptkit.recipe import read
+from gptkit.recipe import Recipe, read
 from gptkit.registry import Registry, describe
 from gptkit.resolve import resolve
 from gptkit.resolved import Choice, Resolved
@@ -176,6 +179,35 @@ def build(
     """
     written = read(Path(recipe), overrides)
     found = Plugins([*written.plugins, *map(Path, plugins)])
-    assembler = Assembler(resolve(written, found), found.registry)
+    return assembler_of(written, found).model(vocab_size)
+
+
+def assembler_of(recipe: Recipe, plugins: Plugins) -> Assembler:
+    """Return the assembler of a recipe that has nothing wrong with it.
+
+    Raises:
+        RecipeError: With everything that is wrong, in the recipe itself and in what its parts say of it.
+    """
+    try:
+        assembler = Assembler(resolve(recipe, plugins), plugins.registry)
+    except RecipeError as error:
+        raise RecipeError([*error.problems, *said_by_parts(recipe, plugins, error.problems)]) from None
     assembler.check()
-    return assembler.model(vocab_size)
+    return assembler
+
+
+def said_by_parts(recipe: Recipe, plugins: Plugins, known: Iterable[Problem]) -> Iterable[Problem]:
+    """Return what the parts of a recipe say of it, those left out that it gets wrong."""
+    wrong = [re.escape(problem.key) for problem in known]
+    is_wrong = re.compile(rf"(?:{'|'.join(wrong)})(?:[.\[]|$)")
+    leaves = {key: leaf for key, leaf in recipe.leaves.items() if not is_wrong.match(spell(key))}
+    try:
+        resolved = resolve(replace(recipe, leaves=leaves), plugins)
+    except RecipeError:
+        return ()  # too little is left to build anything
+    try:
+        Assembler(resolved, plugins.registry).check()
+    except RecipeError as error:
+        # What a part says that only stands in for a wrong one is nobody's problem.
+        return [problem for problem in error.problems if problem.where != "default"]
+    return ()

@@ -13,7 +13,7 @@ import tomli_w
 import torch
 
 import gptkit
-from gptkit.assemble import Assembler
+from gptkit.assemble import Assembler, assembler_of
 from gptkit.data import TokenData, tokenize
 from gptkit.errors import Problem, RecipeError
 from gptkit.hardware import Decision, choose_device, choose_dtype, matmul_rate
@@ -22,7 +22,6 @@ from gptkit.model import GPT
 from gptkit.plugins import Plugins
 from gptkit.recipe import read
 from gptkit.rehearsal import rehearse
-from gptkit.resolve import resolve
 from gptkit.resolved import Resolved
 from gptkit.run_dir import RunDir
 
@@ -113,9 +112,8 @@ def prepare(
         RunDir.check_free(out)
     written = read(recipe, overrides)
     found = Plugins([*written.plugins, *plugins])
-    resolved = resolve(written, found)
-    assembler = Assembler(resolved, found.registry)
-    assembler.check()
+    assembler = assembler_of(written, found)
+    resolved = assembler.resolved
     device = decide("device", resolved, lambda: choose_device(resolved.train.device))
     dtype = decide("dtype", resolved, lambda: choose_dtype(resolved.train.dtype, device.value))
     tokenizer, data = tokenize(assembler.corpus(), assembler.tokenizer, resolved.sizes["block_size"])

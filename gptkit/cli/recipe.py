@@ -14,16 +14,15 @@ app = typer.Typer(
 @app.command("check")
 def check(recipe: RecipeFile, overrides: Overrides = None, plugins: PluginFiles = None) -> None:
     """Say everything that is wrong with a recipe, without reading its data or training."""
-    from gptkit.assemble import Assembler
+    from gptkit.assemble import assembler_of
     from gptkit.cli.warnings import warn_of_failures
     from gptkit.plugins import Plugins
     from gptkit.recipe import read
-    from gptkit.resolve import resolve
 
     written = read(recipe, overrides or ())
     found = Plugins([*written.plugins, *(plugins or ())])
     warn_of_failures(found)
-    Assembler(resolve(written, found), found.registry).check()
+    assembler_of(written, found)
     print(f"{recipe}: nothing wrong")
 
 

@@ -40,6 +40,15 @@ def test_check_hears_what_parts_say_to_each_other(gptkit: Gptkit) -> None:
     assert "model.position  rope turns channels in pairs and needs an even head width, found 1" in outcome.err
 
 
+def test_what_parts_say_is_told_with_all_else(gptkit: Gptkit) -> None:
+    warmup = "train.schedule={ use = 'cosine', warmup = 9 }"
+    outcome = gptkit("recipe", "check", "small.toml", "--set", "model.norm=nrom", "--set", warmup)
+    assert outcome.err.splitlines() == [
+        "--set model.norm=nrom  model.norm  no Norm is called 'nrom'. Known: layernorm, rmsnorm.",
+        f"--set {warmup}  train.schedule  warmup = 9 must be below the number of steps, 4",
+    ]
+
+
 def test_show_is_the_recipe_with_all_filled_in_and_where_from(gptkit: Gptkit) -> None:
     told = gptkit("recipe", "show", "small.toml", "--set", "train.seed=7").out
     shown = tomli.loads(told)
