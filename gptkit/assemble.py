@@ -73,7 +73,7 @@ class Assembler:
         """Return the schedule of the learning rate."""
         return self.part(self.resolved.parts["schedule"], self.resolved.train.max_iters)
 
-    def tokenizer(self, text: Sequence[str]) -> Tokenizer:
+    def tokenizer(self, text: Iterable[str]) -> Tokenizer:
         """Return the tokenizer, made from a text."""
         return self.part(self.resolved.parts["tokenizer"], text)
 

@@ -1,7 +1,8 @@
 """What corpora made of one text share: the last part of it is held out for validation."""
 
+import codecs
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Annotated
 
@@ -35,18 +36,36 @@ class SplitCorpus(Corpus):
         """The whole text, read once."""
         return self.read()
 
+    def pieces(self) -> Iterator[str]:
+        """Yield the text in pieces, the same each time; a corpus too large for memory says how."""
+        yield self.text
+
+    @cached_property
+    def length(self) -> int:
+        """Number of characters in the whole text."""
+        return sum(map(len, self.pieces()))
+
     @property
     def cut(self) -> int:
         """Number of characters before the validation text."""
-        return int(len(self.text) * (1 - self.validation_share))
+        return int(self.length * (1 - self.validation_share))
 
     def train(self) -> Iterator[str]:
         """Yield the text up to the cut."""
-        yield self.text[: self.cut]
+        left = self.cut
+        for piece in self.pieces():
+            yield piece[:left]
+            left -= len(piece)
+            if left <= 0:
+                return
 
     def validation(self) -> Iterator[str]:
         """Yield the text from the cut on."""
-        yield self.text[self.cut :]
+        before = self.cut
+        for piece in self.pieces():
+            if before < len(piece):
+                yield piece[before:]
+            before = max(0, before - len(piece))
 
 
 def decode_utf8(content: bytes, source: str) -> str:
@@ -58,10 +77,31 @@ def decode_utf8(content: bytes, source: str) -> str:
     Raises:
         DataError: If they are not UTF-8; names the offset of the first byte that is not.
     """
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{source}: not UTF-8: byte {content[error.start]:#04x} at offset {error.start:,}. "
-            "Convert the file to UTF-8 first"
-        ) from None
+    return "".join(decode_pieces([content], source))
+
+
+def decode_pieces(pieces: Iterable[bytes], source: str) -> Iterator[str]:
+    """Yield text as `decode_utf8` returns it, from bytes that come in pieces.
+
+    Raises:
+        DataError: If they are not UTF-8; names the offset of the first byte that is not.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    offset = 0
+    for piece, is_last in with_end(pieces):
+        waiting = len(decoder.getstate()[0])
+        try:
+            yield decoder.decode(piece, is_last)
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"{source}: not UTF-8: byte {error.object[error.start]:#04x} at offset "
+                f"{offset - waiting + error.start:,}. Convert the file to UTF-8 first"
+            ) from None
+        offset += len(piece)
+
+
+def with_end(pieces: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
+    """Yield each piece, and an empty one at the end that is marked as the last."""
+    for piece in pieces:
+        yield piece, False
+    yield b"", True

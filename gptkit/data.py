@@ -1,16 +1,19 @@
 """From a corpus to tokens, and from tokens to the batches of each step."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from hashlib import sha256
+from itertools import chain
+from typing import Any
 
-import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Int, Integer
 from torch import Tensor
 
 from gptkit.errors import DataError
 from gptkit.interfaces import Corpus, Tokenizer
 from gptkit.seeds import generator
+from gptkit.token_file import TokenFile
 
 
 @dataclass(frozen=True)
@@ -20,59 +23,133 @@ class TokenData:
     Args:
         characters: Number of characters in both texts.
         characters_per_token: Of the validation text, for results in bits per character.
+        fingerprint: Of each text, its number of characters and the SHA-256 of its UTF-8.
     """
 
-    train: Int[Tensor, " N"]
-    validation: Int[Tensor, " M"]
+    train: Integer[Tensor, " N"]
+    validation: Integer[Tensor, " M"]
     characters: int
     characters_per_token: float
+    fingerprint: dict[str, dict[str, Any]]
+    files: list[TokenFile] = field(default_factory=list)
+
+    def release(self) -> None:
+        """Let go of what was read into memory of the tokens, which is on disk."""
+        for file in self.files:
+            file.release()
+
+    def check_same(self, before: Any) -> None:
+        """Raise DataError unless the texts are those of an earlier fingerprint; says what is different."""
+        told = [
+            f"the {name} text has {now['characters']:,} characters and the sha256 {now['sha256'][:16]}…, and it "
+            f"had {earlier.get('characters')} and {str(earlier.get('sha256'))[:16]}…"
+            for name, now in self.fingerprint.items()
+            if now != (earlier := entry(before, name))
+        ]
+        if told:
+            raise DataError(f"the corpus is not the one that the run began with: {'; '.join(told)}")
+
+
+class Texts:
+    """Pieces of text from one corpus or both its halves, read anew each time they are iterated."""
+
+    def __init__(self, *sources: Callable[[], Iterator[str]]) -> None:
+        self.sources = sources
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield every piece."""
+        return chain.from_iterable(source() for source in self.sources)
 
 
 def tokenize(
-    corpus: Corpus, make_tokenizer: Callable[[list[str]], Tokenizer], block_size: int
+    corpus: Corpus, make_tokenizer: Callable[[Iterable[str]], Tokenizer], block_size: int
 ) -> tuple[Tokenizer, TokenData]:
-    """Return the tokenizer of a corpus and its tokens.
+    """Return the tokenizer of a corpus and its tokens. The text is read a piece at a time, and several times.
 
     Raises:
         DataError: If the corpus cannot be had, or there is too little in it to learn from.
     """
-    train, validation = list(corpus.train()), list(corpus.validation())
-    distinct = set().union(*train, *validation)
-    if len(distinct) < 2:
-        found = f"only one distinct character, {min(distinct)!r}" if distinct else "no text at all"
-        raise DataError(f"the corpus holds {found}: there is nothing to predict")
-    tokenizer = make_tokenizer(train + validation)
-    texts = {"training": train, "validation": validation}
-    tokens = {name: encode(tokenizer, text, name, block_size) for name, text in texts.items()}
-    characters = {name: sum(map(len, text)) for name, text in texts.items()}
+    texts = {"training": Texts(corpus.train), "validation": Texts(corpus.validation)}
+    check_distinct(Texts(*(source for text in texts.values() for source in text.sources)))
+    fingerprint = {name: fingerprint_of(text, name) for name, text in texts.items()}
+    tokenizer = make_tokenizer(Texts(corpus.train, corpus.validation))
+    files = {name: encode(tokenizer, text, name, fingerprint[name]) for name, text in texts.items()}
+    for name, file in files.items():
+        if len(file) <= block_size:
+            raise DataError(
+                f"the {name} text is too short: {len(file):,} tokens, and a context of {block_size:,} "
+                f"(model.block_size) needs {block_size + 1:,}. Use a longer text, a smaller block_size or another "
+                "validation_share"
+            )
+    train, validation = (file.tokens() for file in files.values())
+    characters = {name: int(found["characters"]) for name, found in fingerprint.items()}
     return tokenizer, TokenData(
-        tokens["training"],
-        tokens["validation"],
+        train,
+        validation,
         sum(characters.values()),
-        characters["validation"] / len(tokens["validation"]),
+        characters["validation"] / len(validation),
+        fingerprint,
+        list(files.values()),
     )
 
 
-def encode(tokenizer: Tokenizer, text: list[str], name: str, block_size: int) -> Int[Tensor, " N"]:
-    """Return the tokens of a text that must hold at least one context and the token after it."""
-    try:
-        ids = np.concatenate([np.array(tokenizer.encode(piece), dtype=np.int32) for piece in ("", *text)])
-    except ValueError as error:
-        raise DataError(f"the {name} text cannot be encoded: {error}") from error
-    if len(ids) <= block_size:
-        raise DataError(
-            f"the {name} text is too short: {len(ids):,} tokens, and a context of {block_size:,} "
-            f"(model.block_size) needs {block_size + 1:,}. Use a longer text, a smaller block_size or another "
-            "validation_share"
-        )
-    return torch.from_numpy(ids)
+def check_distinct(text: Iterable[str]) -> None:
+    """Raise DataError unless there are two characters to tell apart."""
+    distinct: set[str] = set()
+    for piece in text:
+        distinct |= set(piece)
+        if len(distinct) > 1:
+            return
+    found = f"only one distinct character, {min(distinct)!r}" if distinct else "no text at all"
+    raise DataError(f"the corpus holds {found}: there is nothing to predict")
+
+
+def fingerprint_of(text: Iterable[str], name: str) -> dict[str, Any]:
+    """Return how many characters a text has and the SHA-256 of its UTF-8."""
+    characters, digest = 0, sha256()
+    for piece in text:
+        characters += len(piece)
+        try:
+            digest.update(piece.encode("utf-8"))
+        except UnicodeEncodeError as error:
+            raise DataError(
+                f"the {name} text holds U+{ord(piece[error.start]):04X}, which is half of a character"
+            ) from None
+    return {"characters": characters, "sha256": digest.hexdigest()}
+
+
+def encode(tokenizer: Tokenizer, text: Iterable[str], name: str, fingerprint: dict[str, Any]) -> TokenFile:
+    """Return the tokens of a text, which must be the same as when its fingerprint was taken."""
+    file = TokenFile(tokenizer.vocab_size)
+
+    def write() -> Iterator[str]:
+        for piece in text:
+            try:
+                file.append(tokenizer.encode_array(piece))
+            except ValueError as error:
+                raise DataError(f"the {name} text cannot be encoded: {error}") from error
+            yield piece
+
+    if fingerprint_of(write(), name) != fingerprint:
+        raise DataError(f"the {name} text changed while it was read: a corpus gives the same text each time")
+    return file
+
+
+def entry(fingerprint: Any, name: str) -> dict[str, Any]:
+    """Return what a fingerprint, which may come from a stranger, says of one text."""
+    found = fingerprint.get(name) if isinstance(fingerprint, dict) else None
+    return found if isinstance(found, dict) else {}
 
 
 def batch(
-    tokens: Int[Tensor, " N"], rows: int, block_size: int, *, seed: int, step: int
+    tokens: Integer[Tensor, " N"], rows: int, block_size: int, *, seed: int, step: int
 ) -> tuple[Int[Tensor, "B T"], Int[Tensor, "B T"]]:
     """Return the contexts of one step, drawn anywhere in the text, and the token after each of their tokens."""
-    starts = torch.randint(len(tokens) - block_size, (rows, 1), generator=generator(seed, "batch", step))
-    places = starts.to(tokens.device) + torch.arange(block_size + 1, device=tokens.device)
-    contexts = tokens[places].long()  # (B, T + 1)
+    at = starts(len(tokens), rows, block_size, seed=seed, step=step).to(tokens.device)
+    contexts = tokens[at + torch.arange(block_size + 1, device=tokens.device)].long()  # (B, T + 1)
     return contexts[:, :-1], contexts[:, 1:]
+
+
+def starts(length: int, rows: int, block_size: int, *, seed: int, step: int) -> Int[Tensor, "B 1"]:
+    """Return where the contexts of one step begin in a text of so many tokens."""
+    return torch.randint(length - block_size, (rows, 1), generator=generator(seed, "batch", step))

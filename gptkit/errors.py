@@ -34,6 +34,12 @@ class CheckpointError(GptkitError):
     exit_code = 4
 
 
+class NumericsError(GptkitError):
+    """A loss, a gradient or a weight is not a finite number."""
+
+    exit_code = 5
+
+
 @dataclass(frozen=True)
 class Problem:
     """One thing wrong with a recipe: where it stands, the key path, and what was expected there."""

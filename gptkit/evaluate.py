@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Int, Integer
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -16,7 +16,7 @@ TOKENS_PER_PASS = 8192
 TRAIN_WINDOWS = 256
 
 
-def validation_loss(model: GPT, tokens: Int[Tensor, " N"]) -> float:
+def validation_loss(model: GPT, tokens: Integer[Tensor, " N"]) -> float:
     """Return the mean loss over every token but the first, in nats per token.
 
     The text is cut into windows of one context, each beginning where the last ended; the last may be shorter.
@@ -30,7 +30,7 @@ def validation_loss(model: GPT, tokens: Int[Tensor, " N"]) -> float:
     return total_loss(model, pairs) / len(inputs)
 
 
-def train_loss(model: GPT, tokens: Int[Tensor, " N"]) -> float:
+def train_loss(model: GPT, tokens: Integer[Tensor, " N"]) -> float:
     """Return the mean loss over windows spread evenly over the training text, in nats per token."""
     block_size = model.dims.block_size
     count = min(TRAIN_WINDOWS, (len(tokens) - 1) // block_size)
@@ -40,11 +40,12 @@ def train_loss(model: GPT, tokens: Int[Tensor, " N"]) -> float:
     return total_loss(model, [(windows[:, :-1], windows[:, 1:])]) / (count * block_size)
 
 
-def total_loss(model: GPT, pairs: list[tuple[Int[Tensor, "_ _"], Int[Tensor, "_ _"]]]) -> float:
+def total_loss(model: GPT, pairs: list[tuple[Integer[Tensor, "_ _"], Integer[Tensor, "_ _"]]]) -> float:
     """Return the sum of the losses of all tokens, in nats."""
+    device = next(model.parameters()).device
     with evaluating(model):
         losses = [
-            F.cross_entropy(model(x).flatten(0, 1), y.flatten(), reduction="sum")
+            F.cross_entropy(model(x.to(device)).flatten(0, 1), y.to(device).flatten(), reduction="sum")
             for inputs, targets in pairs
             for x, y in passes(inputs, targets)
         ]
@@ -52,7 +53,7 @@ def total_loss(model: GPT, pairs: list[tuple[Int[Tensor, "_ _"], Int[Tensor, "_ 
 
 
 def passes(
-    inputs: Int[Tensor, "N T"], targets: Int[Tensor, "N T"]
+    inputs: Integer[Tensor, "N T"], targets: Integer[Tensor, "N T"]
 ) -> Iterator[tuple[Int[Tensor, "B T"], Int[Tensor, "B T"]]]:
     """Yield the windows, as many at a time as one forward pass should take."""
     rows = max(1, TOKENS_PER_PASS // inputs.shape[1])

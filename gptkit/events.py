@@ -30,6 +30,13 @@ class Sample:
 
 
 @dataclass(frozen=True)
+class Stopped:
+    """The end of a run that was asked to stop: after which step, all of which is saved."""
+
+    step: int
+
+
+@dataclass(frozen=True)
 class Finished:
     """The end of a run: its best evaluation, and how long all of it took in seconds."""
 

@@ -14,16 +14,18 @@ import torch
 
 import gptkit
 from gptkit.assemble import Assembler, assembler_of
+from gptkit.checkpoint import Checkpoint
 from gptkit.data import TokenData, tokenize
 from gptkit.errors import Problem, RecipeError
 from gptkit.hardware import Decision, choose_device, choose_dtype, matmul_rate
 from gptkit.interfaces import Tokenizer
 from gptkit.model import GPT
 from gptkit.plugins import Plugins
-from gptkit.recipe import read
+from gptkit.recipe import Recipe, read
 from gptkit.rehearsal import rehearse
 from gptkit.resolved import Resolved
 from gptkit.run_dir import RunDir
+from gptkit.trust import plugin_files
 
 RUNS = Path("runs")
 
@@ -36,6 +38,8 @@ class Experiment:
 
     Args:
         out: The run directory, which is not there yet.
+        begun: The directory of a run that goes on, locked; none is a new run.
+        checkpoint: What it goes on from; none is the beginning.
     """
 
     resolved: Resolved
@@ -47,6 +51,8 @@ class Experiment:
     device: Decision[torch.device]
     dtype: Decision[str]
     out: Path
+    begun: RunDir | None = None
+    checkpoint: Checkpoint | None = None
 
     @property
     def tokens_per_step(self) -> int:
@@ -65,16 +71,25 @@ class Experiment:
         operations = 6 * n_weights * self.tokens_per_step * self.resolved.train.max_iters
         return operations / matmul_rate(self.device.value)
 
-    def create_directory(self) -> RunDir:
-        """Create the run directory, with all that is known before the first step."""
-        return RunDir.create(
+    def directory(self) -> RunDir:
+        """Return the run directory, locked; a new one with all that is known before the first step."""
+        return self.begun or RunDir.create(
             self.out,
             recipe=self.resolved.text,
             document=self.resolved.document,
             plugins=self.plugins.files,
-            tokenizer=self.tokenizer,
+            tokenizer=self.tokenizer.to_json(),
+            origin=self.origin(),
             environment=self.environment(),
         )
+
+    def origin(self) -> dict[str, Any]:
+        """Return what must be the same whenever the run goes on."""
+        return {
+            "document": self.resolved.document,
+            "corpus": self.data.fingerprint,
+            "dtype": self.dtype.value,
+        }
 
     def environment(self) -> dict[str, Any]:
         """Return what else the result depends on."""
@@ -93,35 +108,50 @@ class Experiment:
 
 
 def prepare(
-    recipe: Path, *, overrides: Sequence[str] = (), plugins: Sequence[Path] = (), out: Path | None = None
+    recipe: Path,
+    *,
+    overrides: Sequence[str] = (),
+    plugins: Sequence[Path] = (),
+    trust_plugins: bool = False,
+    out: Path | None = None,
 ) -> Experiment:
     """Return a recipe made ready to run.
 
     Args:
         overrides: Changes to the recipe, each as `--set` takes them.
         plugins: Plugin files besides those that the recipe names.
+        trust_plugins: Whether to run the plugin files of a run directory, where the recipe is one's.
         out: The run directory; by default a new one in `runs/`.
 
     Raises:
         RecipeError: If the recipe is wrong; says everything that is.
         PluginError: If a plugin does not load, or a part of it cannot be built.
         DataError: If the corpus cannot be had or cannot be trained on.
-        UsageError: If there is something in the run directory.
+        UsageError: If there is something in the run directory, or plugin files are not trusted.
     """
     if out is not None:
         RunDir.check_free(out)
-    written = read(recipe, overrides)
-    found = Plugins([*written.plugins, *plugins])
+    earlier = RunDir.of(recipe)
+    written = earlier.read(overrides) if earlier else read(recipe, overrides)
+    found = Plugins(plugin_files(written, earlier, plugins, trust_plugins=trust_plugins))
+    return ready(written, found, out)
+
+
+def ready(written: Recipe, found: Plugins, out: Path | None, *, dtype: str | None = None) -> Experiment:
+    """Return a recipe that was read, with plugins that were found, made ready to run.
+
+    Args:
+        dtype: The precision, where an earlier choice decides it.
+    """
     assembler = assembler_of(written, found)
     resolved = assembler.resolved
     device = decide("device", resolved, lambda: choose_device(resolved.train.device))
-    dtype = decide("dtype", resolved, lambda: choose_dtype(resolved.train.dtype, device.value))
+    precision = decide("dtype", resolved, lambda: choose_dtype(dtype or resolved.train.dtype, device.value))
     tokenizer, data = tokenize(assembler.corpus(), assembler.tokenizer, resolved.sizes["block_size"])
     model = assembler.model(tokenizer.vocab_size)
     rehearse(model, found.registry)
-    return Experiment(
-        resolved, found, assembler, tokenizer, data, model, device, dtype, out or new_directory(resolved)
-    )
+    out = out or new_directory(resolved)
+    return Experiment(resolved, found, assembler, tokenizer, data, model, device, precision, out)
 
 
 def decide(key: str, resolved: Resolved, choose: Callable[[], Decision[Value]]) -> Decision[Value]:

@@ -6,65 +6,139 @@ from collections.abc import Iterator
 from statistics import median
 from typing import Any
 
+from gptkit.dry_step import dry_step, is_out_of_memory, suggestion
+from gptkit.errors import CheckpointError, NumericsError, PluginError
 from gptkit.evaluate import train_loss, validation_loss
-from gptkit.events import Estimate, Evaluation, Finished, Sample
+from gptkit.events import Estimate, Evaluation, Finished, Sample, Stopped
 from gptkit.experiment import Experiment
+from gptkit.failure import blamed
+from gptkit.faults import reach
 from gptkit.hardware import make_deterministic
+from gptkit.session import Session
+from gptkit.stop import Stop
 from gptkit.text import default_prompt, write
-from gptkit.train import Step, train
+from gptkit.train import HalfApplied, Step
 
 SAMPLE_TOKENS = 500
 # The first step also warms up; the median of the nine after it is steady to a few percent.
 STEPS_TO_MEASURE = 10
 
-Event = Step | Estimate | Evaluation | Sample | Finished
+Event = Step | Estimate | Evaluation | Sample | Stopped | Finished
 
 
-def run(experiment: Experiment) -> Iterator[Event]:
-    """Train the model of an experiment and yield what happens; all of it goes to the run directory too."""
+def run(experiment: Experiment, stop: Stop | None = None) -> Iterator[Event]:
+    """Train the model of an experiment and yield what happens; all of it goes to the run directory too.
+
+    Args:
+        stop: Asks the run to stop, from outside.
+
+    Raises:
+        NumericsError: If a loss, a gradient or a weight is not finite; nothing is saved of it.
+        CheckpointError: If something cannot be saved.
+        PluginError: If a stranger's part fails; what was reached before is saved first.
+    """
     began = time.perf_counter()
-    settings, data, device = experiment.resolved.train, experiment.data, experiment.device.value
-    if settings.deterministic:
+    stop = stop or Stop()
+    if experiment.resolved.train.deterministic:
         make_deterministic()
-    directory = experiment.create_directory()
-    model = experiment.model.to(device)
-    optimizer = experiment.assembler.optimizer().build(model.parameter_groups())
-    schedule = experiment.assembler.schedule()
-    tokens = data.train.to(device)
-    best: Evaluation | None = None
-    durations: list[float] = []
+    with stop.breakable():
+        dry_step(experiment.model.to(experiment.device.value), experiment.resolved, experiment.dtype.value)
+        session = Session(experiment)
     try:
-        for step in train(model, tokens, optimizer, schedule, settings, dtype=experiment.dtype.value):
-            yield step
-            is_last = step.number == settings.max_iters
-            if len(durations) < STEPS_TO_MEASURE:
-                durations.append(step.seconds)
-                if len(durations) == STEPS_TO_MEASURE:
-                    yield Estimate(median(durations[1:]) * settings.max_iters)
-            if is_last or is_due(step.number, settings.log_interval):
-                directory.log(metrics(step))
-            if is_last or is_due(step.number, settings.eval_interval):
-                evaluation = evaluate(experiment, step.number, best)
-                directory.log(vars(evaluation))
-                yield evaluation
-                if evaluation.is_best:
-                    best = evaluation
-                    directory.save(step.number, model, vars(evaluation), best=True)
-            if is_last or is_due(step.number, settings.sample_interval):
-                sample = Sample(step.number, write_sample(experiment, step.number))
-                directory.write_sample(sample.step, sample.text)
-                yield sample
-            if is_last or is_due(step.number, settings.checkpoint_interval):
-                directory.save(step.number, model, {"step": step.number}, best=False)
+        yield from steps(session, stop)
+        session.directory.wait()
+    except NumericsError as error:
+        raise NumericsError(f"{error}. {session.last_good()}, and it is as it was") from error
+    except (CheckpointError, PluginError):
+        raise
+    except Exception as error:
+        raise after_saving(session, error) from error
     finally:
-        directory.draw()
-    assert best is not None, "the last step is evaluated, and the first evaluation is the best so far"
-    yield Finished(best, time.perf_counter() - began)
+        session.close(at_once=stop.is_now)
+    if session.is_over and not session.is_owed:
+        assert session.best is not None, "the last step is evaluated, and the first evaluation is the best so far"
+        yield Finished(session.best, time.perf_counter() - began)
+    else:
+        yield Stopped(session.step)
 
 
-def is_due(step: int, interval: int) -> bool:
-    """Return whether something that is done every so many steps is done after this one; 0 is never."""
-    return interval > 0 and step % interval == 0
+def steps(session: Session, stop: Stop) -> Iterator[Event]:
+    """Yield what happens up to the last step, or the step after which the run is asked to stop."""
+    settings = session.settings
+    durations: list[float] = []
+    if session.is_owed:
+        yield from after_step(session, stop)
+    for step in () if stop.is_asked else session.steps():
+        yield step
+        if len(durations) < STEPS_TO_MEASURE:
+            durations.append(step.seconds)
+            if len(durations) == STEPS_TO_MEASURE:
+                yield Estimate(median(durations[1:]) * (settings.max_iters - session.first))
+        if session.is_due(settings.log_interval):
+            session.directory.metrics.append(metrics(step))
+        yield from after_step(session, stop)
+        if stop.is_asked:
+            return
+
+
+def after_step(session: Session, stop: Stop) -> Iterator[Evaluation | Sample]:
+    """Do what is due after a step: evaluate, let the model write, and save."""
+    is_best = False
+    try:
+        for event in looks(session, stop):
+            yield event
+            if isinstance(event, Evaluation) and event.is_best:
+                found, is_best = event, True
+    except KeyboardInterrupt:
+        if stop.is_now or not stop.is_asked:
+            raise
+        # Broken off: whoever goes on from here begins with it.
+        is_best = False
+    else:
+        session.is_owed = False
+        session.best = found if is_best else session.best
+    if is_best or stop.is_asked or session.is_due(session.settings.checkpoint_interval):
+        session.save(best=is_best)
+    else:
+        session.directory.check()
+
+
+def looks(session: Session, stop: Stop) -> Iterator[Evaluation | Sample]:
+    """Yield the evaluation and the sample that are due after a step."""
+    if session.is_due(session.settings.eval_interval):
+        with stop.breakable():
+            reach("evaluate")
+            evaluation = evaluate(session.experiment, session.step, session.best)
+        if not math.isfinite(evaluation.validation_loss):
+            raise NumericsError(
+                f"after step {session.step}: the validation loss is {evaluation.validation_loss:g}"
+            )
+        session.directory.metrics.append(vars(evaluation))
+        yield evaluation
+    if session.is_due(session.settings.sample_interval):
+        with stop.breakable():
+            reach("sample")
+            sample = Sample(session.step, write_sample(session.experiment, session.step))
+        session.directory.write_sample(sample.step, sample.text)
+        yield sample
+
+
+def after_saving(session: Session, error: Exception) -> Exception:
+    """Return what to say of a failure that is not ours to expect, after saving what was reached before it."""
+    cause, saved = error, "nothing of this step was saved: the optimizer failed halfway"
+    if isinstance(error, HalfApplied) and isinstance(error.__cause__, Exception):
+        cause = error.__cause__
+    else:
+        session.save()
+        session.directory.wait()
+        saved = f"saved after step {session.step}"
+    if is_out_of_memory(cause):
+        experiment = session.experiment
+        return PluginError(
+            f"step {session.step + 1}: {suggestion(experiment.resolved, experiment.device.value)}; {saved}"
+        )
+    blame = blamed(cause, session.step + 1, session.experiment.resolved, session.experiment.plugins.registry)
+    return PluginError(f"{blame}; {saved}") if blame else cause
 
 
 def metrics(step: Step) -> dict[str, Any]:
@@ -79,11 +153,11 @@ def metrics(step: Step) -> dict[str, Any]:
 
 def evaluate(experiment: Experiment, step: int, best: Evaluation | None) -> Evaluation:
     """Return the losses after a step."""
-    model, data, device = experiment.model, experiment.data, experiment.device.value
-    validation = validation_loss(model, data.validation.to(device))
+    model, data = experiment.model, experiment.data
+    validation = validation_loss(model, data.validation)
     return Evaluation(
         step=step,
-        train_loss=train_loss(model, data.train.to(device)),
+        train_loss=train_loss(model, data.train),
         validation_loss=validation,
         bits_per_character=validation / math.log(2) / data.characters_per_token,
         is_best=best is None or validation < best.validation_loss,
@@ -91,7 +165,7 @@ def evaluate(experiment: Experiment, step: int, best: Evaluation | None) -> Eval
 
 
 def write_sample(experiment: Experiment, step: int) -> str:
-    """Return a text that the model writes after a step."""
+    """Return what the model writes after a step."""
     tokenizer = experiment.tokenizer
     seed = experiment.resolved.train.seed
     pieces = write(experiment.model, tokenizer, default_prompt(tokenizer), SAMPLE_TOKENS, seed=seed, sample=step)

@@ -20,6 +20,7 @@ class TrainSettings:
         log_interval: Steps between rows of metrics.
         sample_interval: Steps between samples of text.
         checkpoint_interval: Steps between checkpoints.
+        keep: How many of the latest checkpoints stay, besides the best.
         grad_clip: Largest norm of all gradients together; 0 is no limit.
         grad_accumulation: Forward passes whose gradients make up one step.
         dtype: Precision of the matrix products; weights stay in fp32.
@@ -35,6 +36,7 @@ class TrainSettings:
     log_interval: PositiveInt = 10
     sample_interval: NonNegativeInt = 0
     checkpoint_interval: NonNegativeInt = 500
+    keep: PositiveInt = 3
     grad_clip: NonNegativeFloat = 0.0
     grad_accumulation: PositiveInt = 1
     dtype: Dtype = "auto"

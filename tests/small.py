@@ -119,8 +119,8 @@ def write_recipe(directory: Path, *, recipe: str = RECIPE, text: str = TEXT) -> 
     return directory / "small.toml"
 
 
-def finish(recipe: Path, out: Path, overrides: Sequence[str] = ()) -> Path:
+def finish(recipe: Path, out: Path, overrides: Sequence[str] = (), *, trust_plugins: bool = False) -> Path:
     """Run a recipe to its end and return the run directory."""
-    for _ in run(prepare(recipe, overrides=overrides, out=out)):
+    for _ in run(prepare(recipe, overrides=overrides, out=out, trust_plugins=trust_plugins)):
         pass
     return out

@@ -21,7 +21,10 @@ LEVELS = [
     ["gptkit", "registry", "plugins"],
     ["toml_lines", "settings", "keys", "schema", "leaves", "recipe", "resolved", "resolve"],
     ["eval_mode", "generate", "model", "assemble", "rehearsal"],
-    ["data", "hardware", "train", "evaluate", "text", "events", "plot", "run_dir", "trained", "experiment", "run"],
+    ["faults", "durable", "untrusted", "tensor_file", "optimizer_state", "snapshot", "checkpoint", "checkpoints"],
+    ["saver", "lock", "metrics_log", "stop", "token_file"],
+    ["data", "hardware", "numerics", "train", "evaluate", "text", "events", "plot", "run_dir", "trust", "trained"],
+    ["experiment", "dry_step", "failure", "session", "run", "resume"],
     ["testing", "cli", "__main__"],
 ]
 ORDER = [name for level in LEVELS for name in level]

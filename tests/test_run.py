@@ -10,7 +10,8 @@ import torch
 import gptkit
 from gptkit.events import Estimate, Evaluation, Finished, Sample
 from gptkit.experiment import Experiment, prepare
-from gptkit.run import Event, is_due, run
+from gptkit.run import Event, run
+from gptkit.session import is_due
 from gptkit.train import Step
 from tests.small import RECIPE, finish, same_weights, write_recipe
 
@@ -64,11 +65,15 @@ def test_every_file_of_a_run_is_there(finished: tuple[Experiment, list[Event]]) 
     assert files == [
         "checkpoints/best",
         "checkpoints/last",
-        "checkpoints/step-000012/model.safetensors",
-        "checkpoints/step-000012/state.json",
+        *(
+            f"checkpoints/step-0000{step}/{name}"
+            for step in ("08", "10", "12")
+            for name in ("manifest.json", "model.safetensors", "optimizer.safetensors", "state.json")
+        ),
         "env.json",
         "loss.png",
         "metrics.jsonl",
+        "origin.json",
         "recipe.toml",
         "resolved.toml",
         "samples/step-000006.txt",
@@ -110,7 +115,7 @@ def test_the_best_weights_are_those_of_the_lowest_loss(tmp_path: Path, monkeypat
     pointers = {name: (root / "checkpoints" / name).read_text().strip() for name in ("best", "last")}
     assert pointers == {"best": "step-000010", "last": "step-000012"}
     state = json.loads((root / "checkpoints" / "step-000010" / "state.json").read_text())
-    assert (state["step"], state["validation_loss"]) == (10, 2.0)
+    assert (state["step"], state["best"]["validation_loss"]) == (10, 2.0)
 
 
 def test_samples_are_the_events_text(finished: tuple[Experiment, list[Event]]) -> None:
@@ -208,10 +213,10 @@ def test_a_run_with_a_plugin_works_alone_after_the_plugin_is_gone(tmp_path: Path
     plugin.unlink()
     recipe.unlink()
     assert (root / "plugins" / "tanh.py").read_text() == PLUGIN
-    loaded = gptkit.load(root, checkpoint="last")
+    loaded = gptkit.load(root, checkpoint="last", trust_plugins=True)
     assert loaded.recipe.parts["feed_forward"].options == {"gain": 0.5}
-    again = finish(root / "resolved.toml", tmp_path / "again")
-    assert same_weights(loaded.model, gptkit.load(again, checkpoint="last").model)
+    again = finish(root / "resolved.toml", tmp_path / "again", trust_plugins=True)
+    assert same_weights(loaded.model, gptkit.load(again, checkpoint="last", trust_plugins=True).model)
 
 
 @pytest.mark.parametrize(("step", "interval", "due"), [(4, 2, True), (5, 2, False), (1, 1, True), (4, 0, False)])

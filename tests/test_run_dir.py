@@ -5,14 +5,11 @@ from typing import Any
 
 import pytest
 import tomli
-import torch
-from torch import nn
 
 import gptkit
-from gptkit.components.tokenizer.char import CharTokenizer
+from gptkit import faults
 from gptkit.errors import CheckpointError, UsageError
 from gptkit.run_dir import RunDir
-from tests.small import same_weights
 
 DOCUMENT = {"model": {"n_layer": 2}, "train": {"max_iters": 5}}
 
@@ -22,36 +19,11 @@ def create(root: Path, **changes: Any) -> RunDir:
         "recipe": "# a recipe\r\n[model]\r\n",
         "document": DOCUMENT,
         "plugins": [],
-        "tokenizer": CharTokenizer(["a\nß"]),
+        "tokenizer": {"characters": "\naß"},
+        "origin": {"dtype": "fp32"},
         "environment": {"python": "3"},
     }
     return RunDir.create(root, **arguments | changes)
-
-
-def layer(weight: float) -> nn.Linear:
-    """Return a model of one layer whose weights are all the same."""
-    model = nn.Linear(2, 3)
-    for each in model.parameters():
-        nn.init.constant_(each, weight)
-    return model
-
-
-def save(run: RunDir, step: int, *, best: bool = False) -> None:
-    run.save(step, layer(step), {"step": step}, best=best)
-
-
-def checkpoints(run: RunDir) -> dict[str, str]:
-    """Return the names in the directory of checkpoints, each pointer with what it names."""
-    return {
-        file.name: "" if file.is_dir() else file.read_text().strip()
-        for file in sorted((run.root / "checkpoints").iterdir())
-    }
-
-
-def refusal(run: RunDir, checkpoint: str = "last", model: nn.Module | None = None) -> str:
-    with pytest.raises(CheckpointError) as caught:
-        run.load_weights(model or layer(0), checkpoint)
-    return str(caught.value)
 
 
 def test_a_new_run_holds_all_that_is_known_before_the_first_step(tmp_path: Path) -> None:
@@ -59,7 +31,9 @@ def test_a_new_run_holds_all_that_is_known_before_the_first_step(tmp_path: Path)
     assert sorted(file.name for file in root.iterdir()) == [
         "checkpoints",
         "env.json",
+        "lock",
         "metrics.jsonl",
+        "origin.json",
         "recipe.toml",
         "resolved.toml",
         "samples",
@@ -99,15 +73,6 @@ def test_a_directory_with_something_in_it_is_refused_and_left_alone(tmp_path: Pa
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_metrics_are_rows_that_are_appended(tmp_path: Path) -> None:
-    run = create(tmp_path)
-    assert run.metrics() == []
-    rows = [{"step": 1, "loss": 2.5}, {"step": 2, "validation_loss": 2.25}]
-    for row in rows:
-        run.log(row)
-    assert run.metrics() == rows
-
-
 def test_samples_are_kept_exactly(tmp_path: Path) -> None:
     file = create(tmp_path).write_sample(42, "Ünï\r\ncode\n")
     assert file == tmp_path / "samples" / "step-000042.txt"
@@ -116,125 +81,9 @@ def test_samples_are_kept_exactly(tmp_path: Path) -> None:
 
 def test_the_curves_are_drawn(tmp_path: Path) -> None:
     run = create(tmp_path)
-    run.log({"step": 1, "loss": 2.5})
+    run.metrics.append({"step": 1, "loss": 2.5})
     assert run.draw() == tmp_path / "loss.png"
     assert (tmp_path / "loss.png").stat().st_size > 0
-
-
-def test_a_checkpoint_is_weights_and_state(tmp_path: Path) -> None:
-    run, model = create(tmp_path), layer(0)
-    run.save(7, layer(7), {"step": 7, "loss": 1.5}, best=True)
-    assert run.checkpoint("best") == run.checkpoint("last") == tmp_path / "checkpoints" / "step-000007"
-    assert sorted(file.name for file in run.checkpoint("best").iterdir()) == ["model.safetensors", "state.json"]
-    assert json.loads((run.checkpoint("best") / "state.json").read_text()) == {"step": 7, "loss": 1.5}
-    run.load_weights(model, "best")
-    assert same_weights(model, layer(7))
-
-
-def test_weights_shared_by_two_layers_are_saved(tmp_path: Path) -> None:
-    run, saved, loaded = create(tmp_path), nn.Linear(2, 2), nn.Linear(2, 2)
-    run.save(1, nn.Sequential(saved, saved), {}, best=False)
-    run.load_weights(nn.Sequential(loaded, loaded), "last")
-    assert same_weights(saved, loaded)
-
-
-def test_the_best_checkpoint_is_kept_while_the_last_moves_on(tmp_path: Path) -> None:
-    run = create(tmp_path)
-    save(run, 1)
-    save(run, 2, best=True)
-    for step in (3, 4):
-        save(run, step)
-    assert checkpoints(run) == {
-        "best": "step-000002",
-        "last": "step-000004",
-        "step-000002": "",
-        "step-000004": "",
-    }
-    assert json.loads((run.checkpoint("best") / "state.json").read_text()) == {"step": 2}
-
-
-def test_a_better_checkpoint_takes_the_place_of_the_best(tmp_path: Path) -> None:
-    run = create(tmp_path)
-    for step in (1, 2):
-        save(run, step, best=True)
-    assert checkpoints(run) == {"best": "step-000002", "last": "step-000002", "step-000002": ""}
-
-
-def test_the_best_checkpoint_may_be_saved_again_as_the_last(tmp_path: Path) -> None:
-    run = create(tmp_path)
-    save(run, 1, best=True)
-    before = (run.checkpoint("best") / "model.safetensors").stat().st_mtime_ns
-    save(run, 1)
-    assert run.checkpoint("best") == run.checkpoint("last")
-    assert (run.checkpoint("best") / "model.safetensors").stat().st_mtime_ns == before
-
-
-def test_what_an_interrupted_save_left_is_no_checkpoint(tmp_path: Path) -> None:
-    run = create(tmp_path)
-    (run.root / "checkpoints" / ".step-000001").mkdir()
-    (run.root / "checkpoints" / ".step-000001" / "half").touch()
-    save(run, 1)
-    assert checkpoints(run) == {"last": "step-000001", "step-000001": ""}
-    assert sorted(file.name for file in run.checkpoint("last").iterdir()) == ["model.safetensors", "state.json"]
-
-
-def test_weights_come_back_bit_for_bit(tmp_path: Path) -> None:
-    run, model, loaded = create(tmp_path), nn.Linear(5, 5), layer(0).__class__(5, 5)
-    run.save(1, model, {}, best=False)
-    run.load_weights(loaded, "last")
-    assert all(map(torch.equal, model.parameters(), loaded.parameters()))
-
-
-def test_a_checkpoint_that_was_never_saved_is_named(tmp_path: Path) -> None:
-    run = create(tmp_path)
-    save(run, 1)
-    assert refusal(run, "best") == (
-        f"{tmp_path} has no checkpoint 'best': its run was stopped before it saved one"
-    )
-
-
-@pytest.mark.parametrize(
-    ("content", "name"), [(b"step-000099\n", "step-000099"), (b"", "nothing"), (b"\xff\xff", "\ufffd\ufffd")]
-)
-def test_a_pointer_at_nothing_is_named(tmp_path: Path, content: bytes, name: str) -> None:
-    run = create(tmp_path)
-    save(run, 1)
-    pointer = run.root / "checkpoints" / "last"
-    pointer.write_bytes(content)
-    assert refusal(run) == f"{pointer} points at {name}, which is not there"
-
-
-def test_a_pointer_cannot_lead_out_of_the_run(tmp_path: Path) -> None:
-    run, other = create(tmp_path / "run"), create(tmp_path / "other")
-    save(run, 1)
-    save(other, 2)
-    (run.root / "checkpoints" / "last").write_text("../../other/checkpoints/step-000002")
-    assert refusal(run).endswith("points at step-000002, which is not there")
-
-
-@pytest.mark.parametrize("content", [b"", b"{}", None])
-def test_damaged_weights_are_named(tmp_path: Path, content: bytes | None) -> None:
-    run = create(tmp_path)
-    save(run, 1)
-    file = run.checkpoint("last") / "model.safetensors"
-    file.write_bytes(file.read_bytes()[:-4] if content is None else content)
-    assert refusal(run).startswith(f"{file} cannot be read: ")
-
-
-def test_missing_weights_are_named(tmp_path: Path) -> None:
-    run = create(tmp_path)
-    save(run, 1)
-    file = run.checkpoint("last") / "model.safetensors"
-    file.unlink()
-    assert refusal(run).startswith(f"{file} cannot be read: ")
-
-
-@pytest.mark.parametrize("model", [nn.Linear(3, 3), nn.Linear(2, 3, bias=False), nn.Sequential(nn.Linear(2, 3))])
-def test_weights_of_another_model_are_named(tmp_path: Path, model: nn.Module) -> None:
-    run = create(tmp_path)
-    save(run, 1)
-    file = run.checkpoint("last") / "model.safetensors"
-    assert refusal(run, model=model).startswith(f"{file} does not fit the model: ")
 
 
 def test_a_directory_that_is_not_there_is_named(tmp_path: Path) -> None:
@@ -255,6 +104,16 @@ def test_a_damaged_tokenizer_is_named(tmp_path: Path, content: bytes) -> None:
     (run.root / "tokenizer.json").write_bytes(content)
     with pytest.raises(CheckpointError, match=f"^{run.root / 'tokenizer.json'} cannot be read: "):
         run.saved_tokenizer()
+
+
+def test_what_fails_while_a_directory_is_made_leaves_nothing_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GPTKIT_FAULT", "ENOSPC@write:3")
+    faults.reached.clear()
+    with pytest.raises(OSError, match="No space left on device"):
+        create(tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
 
 
 def pickles(node: ast.AST) -> bool:

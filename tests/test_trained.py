@@ -121,12 +121,13 @@ def test_what_is_no_run_directory_is_refused(tmp_path: Path) -> None:
 def test_damaged_weights_are_refused(run: Path) -> None:
     for file in run.rglob("model.safetensors"):
         file.write_bytes(file.read_bytes()[:-1])
-    assert "model.safetensors cannot be read: " in refusal(run)
+    assert "model.safetensors cannot be read: no safetensors file: " in refusal(run)
 
 
 def test_a_run_without_a_checkpoint_is_refused(run: Path) -> None:
     (run / "checkpoints" / "best").unlink()
-    assert refusal(run) == f"{run} has no checkpoint 'best': its run was stopped before it saved one"
+    message = f"{run} has no checkpoint 'best': its run was stopped before it saved one"
+    assert refusal(run).startswith(message)
 
 
 @pytest.mark.parametrize("content", [{}, [], {"characters": 5}, None])

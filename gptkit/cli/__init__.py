@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from gptkit.cli import components, plugins, recipe, run, sample
+from gptkit.cli import components, plugins, recipe, resume, run, sample, terminal, verify
 from gptkit.errors import GptkitError
 
 app = typer.Typer(
@@ -16,6 +16,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("run")(run.run)
+app.command("resume")(resume.resume)
+app.command("verify")(verify.verify)
 app.command("sample")(sample.sample)
 app.add_typer(components.app, name="components")
 app.command("plugins")(plugins.plugins)
@@ -27,5 +29,10 @@ def main() -> None:
     try:
         app()
     except GptkitError as error:
-        print(error, file=sys.stderr)
+        terminal.complain(error)
         sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # Whoever read the output has gone, as `head` does when it has enough.
+        terminal.close_quietly()
+    except KeyboardInterrupt:
+        sys.exit(130)

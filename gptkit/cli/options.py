@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 RecipeFile = Annotated[Path, typer.Argument(metavar="RECIPE", help="A TOML recipe.", show_default=False)]
+RunDirectory = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.", show_default=False)]
 Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the recipe: model.attention=naive."),
@@ -13,5 +14,8 @@ Overrides = Annotated[
 PluginFiles = Annotated[
     list[Path] | None,
     typer.Option("--plugin", metavar="FILE", help="A plugin file, besides those that the recipe names."),
+]
+TrustPlugins = Annotated[
+    bool, typer.Option("--trust-plugins", help="Run the plugin files that a run directory carries.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]

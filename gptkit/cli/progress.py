@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from gptkit.cli.terminal import printable
 from gptkit.events import Estimate, Evaluation, Finished, Sample
 from gptkit.experiment import Experiment
 from gptkit.run import Event
@@ -36,6 +37,7 @@ class Progress:
         self.task = self.bar.add_task("steps", total=self.settings.max_iters, loss=float("nan"), rate=0.0)
         self.began = self.looked = self.latest = time.perf_counter()
         self.tokens = 0
+        self.first: int | None = None
 
     def __enter__(self) -> "Progress":
         """Start the bar."""
@@ -66,7 +68,8 @@ class Progress:
                     f"nats  {event.bits_per_character:.4f} bits per character{'  best' if event.is_best else ''}"
                 )
             case Sample(step, text):
-                self.console.print(f"\nwritten after step {step:,}:\n{text}\n")
+                shown = printable(text) if self.is_live else text
+                self.console.print(f"\nwritten after step {step:,}:\n{shown}\n")
             case Finished(best, seconds):
                 self.console.print(
                     f"best validation loss {best.validation_loss:.4f} nats per token, after step {best.step:,}; "
@@ -76,6 +79,7 @@ class Progress:
     def show_step(self, step: Step) -> None:
         """Show how far the run has come."""
         self.tokens += step.tokens
+        self.first = step.number - 1 if self.first is None else self.first
         now = time.perf_counter()
         is_last = step.number == self.settings.max_iters
         if self.is_live and (is_last or now - self.looked >= SECONDS_BETWEEN_LOOKS):
@@ -84,7 +88,7 @@ class Progress:
             self.looked, self.tokens = now, 0
         elif not self.is_live and (is_last or step.number % self.settings.log_interval == 0):
             rate = self.tokens / (now - self.looked)
-            left = (now - self.began) / step.number * (self.settings.max_iters - step.number)
+            left = (now - self.began) / (step.number - self.first) * (self.settings.max_iters - step.number)
             self.console.print(
                 f"step {step.number:>6,}  loss {float(step.loss):.4f}  {rate:,.0f} tokens/s  {spell(left)} left"
             )

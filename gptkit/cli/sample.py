@@ -1,16 +1,15 @@
 """`gptkit sample`: text from a trained model."""
 
-import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from gptkit.cli.options import Overrides, PluginFiles
+from gptkit.cli import terminal
+from gptkit.cli.options import Overrides, PluginFiles, RunDirectory, TrustPlugins
 
 
 def sample(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.", show_default=False)],
+    run: RunDirectory,
     prompt: Annotated[
         str | None, typer.Option(help="What to go on from; by default a newline.", show_default=False)
     ] = None,
@@ -25,7 +24,8 @@ def sample(
     stop: Annotated[str | None, typer.Option(help="Stop before this text.")] = None,
     overrides: Overrides = None,
     plugins: PluginFiles = None,
-    checkpoint: Annotated[str, typer.Option(help="best or last.")] = "best",
+    trust_plugins: TrustPlugins = False,
+    checkpoint: Annotated[str, typer.Option(help="best, last, or a name such as step-000100.")] = "best",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     cache: Annotated[bool, typer.Option(help="Keep the keys and values of earlier tokens.")] = True,
 ) -> None:
@@ -43,7 +43,14 @@ def sample(
         where = choose_device(device).value
     except ValueError as error:
         raise UsageError(f"--device: {error}") from None
-    trained = load(run, checkpoint=checkpoint, overrides=overrides or (), plugins=plugins or (), device=where)
+    trained = load(
+        run,
+        checkpoint=checkpoint,
+        overrides=overrides or (),
+        plugins=plugins or (),
+        trust_plugins=trust_plugins,
+        device=where,
+    )
     begin = default_prompt(trained.tokenizer) if prompt is None else prompt
     for number in range(samples):
         try:
@@ -64,8 +71,7 @@ def sample(
             raise UsageError(str(error)) from None
         if samples > 1:
             print(f"--- sample {number + 1} of {samples} ---")
-        sys.stdout.write("" if prompt is None else prompt)
+        terminal.write("" if prompt is None else prompt)
         for piece in pieces:
-            sys.stdout.write(piece)
-            sys.stdout.flush()
+            terminal.write(piece)
         print()

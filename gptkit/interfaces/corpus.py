@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 
 class Corpus(ABC):
-    """Yields text to train on and text to validate on, in pieces of any length.
+    """Yields text to train on and text to validate on, in pieces of any length, the same each time it is asked.
 
     Raises:
         DataError: From either method, if the text cannot be had.

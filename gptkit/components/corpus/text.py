@@ -1,21 +1,26 @@
 """Text from files of one's own."""
 
 import glob
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
 
-from gptkit.corpus import SplitCorpus, decode_utf8
+from gptkit.corpus import SplitCorpus, decode_pieces
 from gptkit.errors import DataError
 from gptkit.hookspecs import Register, hookimpl
+
+# Large enough that decoding takes most of the time, small enough to hold many copies of.
+PIECE = 1 << 22
 
 
 class TextCorpus(SplitCorpus):
     """The text of a file, of every file in a directory, or of every file that a glob matches.
 
     Files are read in the order of their paths and joined by a newline; those whose names begin with a dot
-    are left out of directories and globs.
+    are left out of directories and globs. A file is UTF-8, and every character of it counts: a byte-order mark,
+    CR LF and NUL are characters like any other, and nothing is normalised.
 
     Args:
         path: A file, a directory, or a glob such as `books/**/*.txt`. In a recipe, relative to the recipe.
@@ -31,7 +36,15 @@ class TextCorpus(SplitCorpus):
         Raises:
             DataError: If there are none, or one is unreadable, empty or not UTF-8.
         """
-        return "\n".join(read_file(file) for file in self.files())
+        return "".join(self.pieces())
+
+    def pieces(self) -> Iterator[str]:
+        """Yield the text of all the files, a few megabytes at a time."""
+        for i, file in enumerate(self.files()):
+            between = "\n" if i else ""
+            for piece in decode_pieces(read_file(file), str(file)):
+                yield between + piece
+                between = ""
 
     def files(self) -> list[Path]:
         """Return the files, in the order they are read."""
@@ -48,15 +61,17 @@ class TextCorpus(SplitCorpus):
         return files
 
 
-def read_file(file: Path) -> str:
-    """Return a file's text."""
+def read_file(file: Path) -> Iterator[bytes]:
+    """Yield what is in a file, in pieces."""
     try:
-        content = file.read_bytes()
+        with file.open("rb") as opened:
+            if not (piece := opened.read(PIECE)):
+                raise DataError(f"{file}: the file is empty")
+            while piece:
+                yield piece
+                piece = opened.read(PIECE)
     except OSError as error:
         raise DataError(f"{file}: cannot be read: {error.strerror}") from error
-    if not content:
-        raise DataError(f"{file}: the file is empty")
-    return decode_utf8(content, str(file))
 
 
 @hookimpl

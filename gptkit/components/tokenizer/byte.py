@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+from jaxtyping import Integer
+
 from gptkit.hookspecs import Register, hookimpl
 from gptkit.interfaces import Tokenizer
 
@@ -18,6 +21,10 @@ class ByteTokenizer(Tokenizer):
     def encode(self, text: str) -> list[int]:
         """Return the bytes of the text in UTF-8."""
         return list(text.encode("utf-8"))
+
+    def encode_array(self, text: str) -> Integer[np.ndarray, " N"]:
+        """Return what `encode` returns, as an array."""
+        return np.frombuffer(text.encode("utf-8"), dtype=np.uint8)
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of some bytes, with U+FFFD where they are not UTF-8."""

@@ -1,13 +1,19 @@
 """One token for each character."""
 
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import Any
+
+import numpy as np
+from jaxtyping import Integer
 
 from gptkit.hookspecs import Register, hookimpl
 from gptkit.interfaces import Tokenizer
 
 # How many characters of the vocabulary a message shows: those of any alphabet, not all of Chinese.
 LISTED = 256
+# One more than the largest code point of Unicode.
+CODE_POINTS = 0x110000
 
 
 class CharTokenizer(Tokenizer):
@@ -15,7 +21,10 @@ class CharTokenizer(Tokenizer):
 
     def __init__(self, text: Iterable[str]) -> None:
         super().__init__(text)
-        self.characters = sorted(set().union(*text))
+        seen = np.zeros(CODE_POINTS, dtype=bool)
+        for piece in text:
+            seen[code_points(piece)] = True
+        self.characters = list(map(chr, np.flatnonzero(seen)))
         self.ids = {character: i for i, character in enumerate(self.characters)}
 
     @property
@@ -32,12 +41,33 @@ class CharTokenizer(Tokenizer):
         try:
             return [self.ids[character] for character in text]
         except KeyError as unknown:
-            position = text.index(unknown.args[0])
-            more = f" and {self.vocab_size - LISTED:,} more" if self.vocab_size > LISTED else ""
-            raise ValueError(
-                f"character {unknown.args[0]!r} at position {position} is not in the vocabulary of "
-                f"{self.vocab_size:,} characters: {''.join(self.characters[:LISTED])!r}{more}"
-            ) from None
+            raise self.refusal(text, text.index(unknown.args[0])) from None
+
+    @cached_property
+    def table(self) -> Integer[np.ndarray, " N"]:
+        """The id of each code point, or -1 where it is not in the vocabulary."""
+        table = np.full(CODE_POINTS, -1, dtype=np.int32)
+        table[[ord(character) for character in self.characters]] = np.arange(self.vocab_size)
+        return table
+
+    def encode_array(self, text: str) -> Integer[np.ndarray, " N"]:
+        """Return what `encode` returns, as an array.
+
+        Raises:
+            ValueError: As `encode` does.
+        """
+        ids = self.table[code_points(text)]
+        if len(ids) and ids.min() < 0:
+            raise self.refusal(text, int(ids.argmin()))
+        return ids
+
+    def refusal(self, text: str, position: int) -> ValueError:
+        """Return what to say of a character that is not in the vocabulary."""
+        more = f" and {self.vocab_size - LISTED:,} more" if self.vocab_size > LISTED else ""
+        return ValueError(
+            f"character {text[position]!r} at position {position} is not in the vocabulary of "
+            f"{self.vocab_size:,} characters: {''.join(self.characters[:LISTED])!r}{more}"
+        )
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the characters of some ids."""
@@ -51,6 +81,11 @@ class CharTokenizer(Tokenizer):
     def from_json(cls, saved: dict[str, Any]) -> "CharTokenizer":
         """Return the tokenizer with a saved vocabulary."""
         return cls([saved["characters"]])
+
+
+def code_points(text: str) -> Integer[np.ndarray, " N"]:
+    """Return the code point of each character."""
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
 
 
 @hookimpl

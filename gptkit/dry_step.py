@@ -1,0 +1,61 @@
+"""One step that is thrown away, before the first: whether there is memory for it is known in seconds."""
+
+import torch
+
+from gptkit.errors import Problem, RecipeError
+from gptkit.hardware import DTYPES
+from gptkit.model import GPT
+from gptkit.resolved import Resolved
+from gptkit.seeds import seeded
+from gptkit.train import mean_loss
+
+
+def dry_step(model: GPT, resolved: Resolved, dtype: str) -> None:
+    """Go through one forward and backward pass of a whole batch, and leave the model as it was.
+
+    What the optimizer will remember is not counted: it is allocated in its first step.
+
+    Raises:
+        RecipeError: If there is too little memory; says which batch_size to try instead.
+    """
+    settings, dims = resolved.train, model.dims
+    device = next(model.parameters()).device
+    buffers = [buffer.clone() for buffer in model.buffers()]
+    model.train()
+    try:
+        tokens = torch.zeros(settings.batch_size, dims.block_size, dtype=torch.long, device=device)
+        with (
+            seeded(device, settings.seed, "dry step"),
+            torch.autocast(device.type, DTYPES[dtype], enabled=dtype != "fp32"),
+        ):
+            loss = mean_loss(model(tokens), tokens)
+        loss.backward()
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        place = resolved.places.get("train.batch_size", "train.batch_size")
+        raise RecipeError([Problem(place, "train.batch_size", suggestion(resolved, device))]) from error
+    finally:
+        model.zero_grad(set_to_none=True)
+        with torch.no_grad():
+            for buffer, before in zip(model.buffers(), buffers, strict=True):
+                buffer.copy_(before)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error says that memory ran out, on whatever device."""
+    told = str(error)
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "not enough memory" in told
+
+
+def suggestion(resolved: Resolved, device: torch.device) -> str:
+    """Return what to change so that a step learns from as many tokens in less memory."""
+    rows, passes = resolved.train.batch_size, resolved.train.grad_accumulation
+    found = f"{rows} sequences in one pass need more memory than {device} has"
+    if rows == 1:
+        return f"{found}. Try a smaller model or a smaller model.block_size"
+    fewer = max(divisor for divisor in range(1, rows // 2 + 1) if rows % divisor == 0)
+    return (
+        f"{found}. As many tokens a step with less: --set train.batch_size={fewer} "
+        f"--set train.grad_accumulation={passes * (rows // fewer)}"
+    )

@@ -1,0 +1,147 @@
+"""A run made ready to go on where it stopped, or refused because something it depends on has changed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from gptkit.assemble import Assembler
+from gptkit.checkpoint import Checkpoint
+from gptkit.checkpoints import LAST
+from gptkit.errors import CheckpointError, Problem, RecipeError, UsageError
+from gptkit.experiment import Experiment, ready
+from gptkit.leaves import spell
+from gptkit.plugins import Plugins
+from gptkit.recipe import Recipe
+from gptkit.run_dir import RunDir
+from gptkit.toml_lines import leaves
+from gptkit.trust import plugin_files
+
+# None of them reaches a weight, but for max_iters, which says when to stop and what a schedule makes of that.
+FREE = ("max_iters", "eval_interval", "log_interval", "sample_interval", "checkpoint_interval", "keep", "device")
+MAY_CHANGE = f"What may: {', '.join(f'train.{name}' for name in FREE)}, and where data.corpus finds the same text"
+
+
+def prepare_resume(
+    root: Path,
+    *,
+    overrides: Sequence[str] = (),
+    plugins: Sequence[Path] = (),
+    trust_plugins: bool = False,
+    checkpoint: str = LAST,
+) -> Experiment:
+    """Return a run made ready to go on, its directory locked.
+
+    Args:
+        overrides: Changes to what may change, each as `--set` takes them.
+        plugins: Plugin files besides those of the run.
+        trust_plugins: Whether to run the plugin files that the run directory carries.
+        checkpoint: What to go on from: `last`, `best`, or a name such as `step-000100`. A run that was killed
+            before it saved one goes on from its beginning.
+
+    Raises:
+        UsageError: If another process writes there, or plugin files are not trusted.
+        CheckpointError: If this is no run directory, or it is damaged.
+        RecipeError: If the recipe is not the one that the run began with; says what is different.
+        DataError: If the corpus is not the one that it began with, or cannot be had.
+    """
+    directory = RunDir(root)
+    directory.read()
+    directory.lock()
+    try:
+        return resumed(directory, overrides, plugins, trust_plugins, checkpoint)
+    except BaseException:
+        directory.close()
+        raise
+
+
+def resumed(
+    directory: RunDir, overrides: Sequence[str], plugins: Sequence[Path], trust_plugins: bool, asked: str
+) -> Experiment:
+    """Return a run of a locked directory made ready to go on."""
+    written, origin = directory.read(overrides), directory.origin()
+    if changed := directory.changed_files():
+        raise CheckpointError("\n".join(changed))
+    saved = last_of(directory) if asked == LAST else directory.checkpoint(asked)
+    found = Plugins(plugin_files(written, directory, plugins, trust_plugins=trust_plugins))
+    experiment = ready(written, found, directory.root, dtype=str(origin.get("dtype")))
+    check_recipe(written, experiment, origin)
+    experiment.data.check_same(origin.get("corpus"))
+    if experiment.tokenizer.to_json() != directory.saved_tokenizer():
+        raise CheckpointError(
+            f"{directory.root}: the tokenizer makes another vocabulary of the same text than when the run began"
+        )
+    if saved is not None:
+        check_steps(experiment, saved)
+    directory.rewrite(experiment.resolved.document, written.plugins)
+    return replace(experiment, begun=directory, checkpoint=saved)
+
+
+def last_of(directory: RunDir) -> Checkpoint | None:
+    """Return the last checkpoint, or None if the run was stopped before it saved one."""
+    if directory.checkpoints.target(LAST) is not None:
+        return directory.checkpoint(LAST)
+    # Killed in its first save: what has its name by then is whole, though nothing points at it yet.
+    names = directory.checkpoints.names()
+    return directory.checkpoint(names[-1]) if names else None
+
+
+def check_recipe(written: Recipe, experiment: Experiment, origin: Mapping[str, Any]) -> None:
+    """Raise RecipeError unless the recipe is the one that the run began with, but for what may change."""
+    before, now = (fixed(document) for document in (origin.get("document"), experiment.resolved.document))
+    places = experiment.resolved.places
+    problems = [
+        Problem(
+            places.get(key) or str(written.path),
+            key,
+            f"was {before.get(key, 'not there')!r} when the run began, and is {now.get(key, 'not there')!r} now",
+        )
+        for key in [*before, *(key for key in now if key not in before)]
+        if before.get(key) != now.get(key)
+    ]
+    if problems:
+        raise RecipeError([*problems, Problem("", "", f"A run goes on with what it began with. {MAY_CHANGE}.")])
+
+
+def fixed(document: Any) -> dict[str, Any]:
+    """Return the values of a resolved recipe that may not change, by key."""
+    free = tuple(f"train.{name}" for name in FREE)
+    found = {spell(key): value for key, value in leaves(document)}
+    return {key: value for key, value in found.items() if key not in free and not key.startswith("data.corpus.")}
+
+
+def check_steps(experiment: Experiment, saved: Checkpoint) -> None:
+    """Raise an error unless there are steps left, and those taken are those of a run of so many in all.
+
+    Raises:
+        RecipeError: If max_iters is lower than it was, or the schedule would have made other steps of those taken.
+        UsageError: If every step has been taken.
+    """
+    settings, state = experiment.resolved.train, saved.state()
+    before, step = state.get("max_iters"), state.get("step")
+    if not (isinstance(before, int) and isinstance(step, int) and 0 <= step <= before):
+        raise CheckpointError(f"{saved.folder}: its state is not a run's: step {step!r} of {before!r}")
+    place = experiment.resolved.places.get("train.max_iters", "")
+    if settings.max_iters < before:
+        message = f"may only grow: it was {before:,}, and is {settings.max_iters:,} now"
+        raise RecipeError([Problem(place, "train.max_iters", message)])
+    if step == settings.max_iters and not state.get("is_owed"):
+        raise UsageError(
+            f"{experiment.out} has taken all its {step:,} steps. To go on: --set train.max_iters={2 * step}"
+        )
+    old, new = schedule_of(experiment, before), schedule_of(experiment, settings.max_iters)
+    other = next((i for i in range(step) if old(i) != new(i)), None) if before != settings.max_iters else None
+    if other is not None:
+        name = experiment.resolved.parts["schedule"].name
+        message = (
+            f"cannot grow from {before:,} to {settings.max_iters:,} with schedule '{name}': it would have scaled "
+            f"the learning rate of step {other + 1} by {new(other):.6g}, and it was {old(other):.6g}. A run goes "
+            "on as if it had never stopped; 'constant', and 'wsd' before its decay, can grow"
+        )
+        raise RecipeError([Problem(place, "train.max_iters", message)])
+
+
+def schedule_of(experiment: Experiment, total: int) -> Any:
+    """Return the schedule of a run of so many steps."""
+    resolved = replace(experiment.resolved, train=replace(experiment.resolved.train, max_iters=total))
+    return Assembler(resolved, experiment.assembler.registry).schedule()

@@ -1,0 +1,145 @@
+"""Where a run stands: its model, its optimizer, how many steps were taken, and the directory that keeps it all."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict
+from typing import Any
+
+from gptkit.checkpoint import Checkpoint
+from gptkit.errors import CheckpointError
+from gptkit.events import Evaluation
+from gptkit.experiment import Experiment
+from gptkit.snapshot import take
+from gptkit.train import Step, new_scaler, train
+
+
+class Session:
+    """One run in this process, from its first step or from a checkpoint on.
+
+    Args:
+        step: How many steps have been taken.
+        is_owed: Whether what is due after that step, an evaluation or a sample, is not done yet.
+        best: The best evaluation so far.
+    """
+
+    def __init__(self, experiment: Experiment) -> None:
+        self.experiment, self.settings = experiment, experiment.resolved.train
+        self.model = experiment.model
+        self.optimizer = experiment.assembler.optimizer().build(self.model.parameter_groups())
+        self.scaler = new_scaler(experiment.device.value, experiment.dtype.value)
+        self.schedule = experiment.assembler.schedule()
+        self.step, self.is_owed, self.best = 0, False, None
+        # Before anything is restored: these are the rates that the schedule scales.
+        self.rates = [group["lr"] for group in self.optimizer.param_groups]
+        self.directory = experiment.directory()
+        try:
+            if experiment.checkpoint is not None:
+                self.restore(experiment.checkpoint)
+            self.directory.metrics.keep(self.is_past)
+        except BaseException:
+            self.directory.close()
+            raise
+        self.first, self.saved = self.step, self.step if experiment.checkpoint else -1
+
+    step: int
+    is_owed: bool
+    best: Evaluation | None
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Stand where a checkpoint was saved.
+
+        Raises:
+            CheckpointError: If it is damaged, or not of such a run.
+        """
+        state = checkpoint.state()
+        try:
+            self.step, self.is_owed = int(state["step"]), bool(state["is_owed"])
+            self.best = Evaluation(**state["best"]) if state["best"] is not None else None
+            self.scaler.load_state_dict(state["scaler"])
+            optimizer = state["optimizer"]
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise CheckpointError(f"{checkpoint.folder}: its state is not a run's: {error!r}") from error
+        checkpoint.load_weights(self.model)
+        checkpoint.load_optimizer(self.optimizer, optimizer)
+
+    def is_past(self, row: dict[str, Any]) -> bool:
+        """Return whether a row of metrics was written by what this run has done."""
+        step = row.get("step")
+        if not isinstance(step, int) or step > self.step:
+            return False
+        # An evaluation that was not followed by a sample is done once more, together with it.
+        return not (step == self.step and self.is_owed and "validation_loss" in row)
+
+    def steps(self) -> Iterator[Step]:
+        """Yield the steps that are left, each after it is taken."""
+        for step in train(
+            self.model,
+            self.experiment.data.train,
+            self.optimizer,
+            self.schedule,
+            self.settings,
+            dtype=self.experiment.dtype.value,
+            first=self.step,
+            scaler=self.scaler,
+        ):
+            self.step, self.is_owed = step.number, True
+            self.experiment.data.release()
+            yield step
+
+    @property
+    def is_over(self) -> bool:
+        """Whether every step has been taken."""
+        return self.step >= self.settings.max_iters
+
+    def is_due(self, interval: int) -> bool:
+        """Return whether something that is done every so many steps, and after the last, is due; 0 is never."""
+        return self.is_over or is_due(self.step, interval)
+
+    def save(self, *, best: bool = False) -> None:
+        """Begin to save how things stand, unless that is saved already.
+
+        Raises:
+            CheckpointError: If the save before failed.
+            NumericsError: If a weight is not finite.
+        """
+        if self.saved == self.step:
+            return
+        state = {
+            "is_owed": self.is_owed,
+            "best": asdict(self.best) if self.best else None,
+            "scaler": self.scaler.state_dict(),
+            "max_iters": self.settings.max_iters,
+        }
+        snapshot = take(self.step, self.model, self.optimizer, state)
+        self.directory.save(snapshot, best=best, keep=self.settings.keep)
+        self.saved = self.step
+
+    def last_good(self) -> str:
+        """Return a sentence about the last checkpoint."""
+        with suppress(CheckpointError):
+            self.directory.wait()
+        try:
+            return f"The last good checkpoint is {self.directory.checkpoint('last').folder}"
+        except CheckpointError:
+            return "No checkpoint was saved yet"
+
+    def close(self, *, at_once: bool) -> None:
+        """Leave the directory to others.
+
+        Args:
+            at_once: Whether to wait for nothing. What is being saved is then lost, and nothing else; the directory
+                stays this process's to its end.
+        """
+        if at_once:
+            return
+        with suppress(CheckpointError):
+            self.directory.wait()
+        try:
+            self.directory.draw()
+        finally:
+            self.directory.close()
+
+
+def is_due(step: int, interval: int) -> bool:
+    """Return whether something that is done every so many steps is done after this one; 0 is never."""
+    return interval > 0 and step % interval == 0

@@ -1,0 +1,81 @@
+"""Tokens on disk rather than in memory: appended as they are made, then mapped."""
+
+import mmap
+import os
+import tempfile
+import weakref
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Integer
+from torch import Tensor
+
+from gptkit.durable import write_all
+from gptkit.errors import DataError
+
+# Not /tmp, which is kept in memory on many systems.
+ROOMY = "/var/tmp"
+
+
+class TokenFile:
+    """A file without a name, which is gone with whoever opened it.
+
+    It is in `$TMPDIR`, or else in /var/tmp. A token takes one, two or four bytes, as the vocabulary needs.
+    """
+
+    def __init__(self, vocab_size: int) -> None:
+        self.vocab_size = vocab_size
+        self.dtype = np.dtype(
+            np.uint8 if vocab_size <= 1 << 8 else np.int16 if vocab_size <= 1 << 15 else np.int32
+        )
+        self.directory = os.environ.get("TMPDIR") or (
+            ROOMY if os.access(ROOMY, os.W_OK) else tempfile.gettempdir()
+        )
+        self.length = 0
+        self.map: mmap.mmap | None = None
+        try:
+            self.descriptor, name = tempfile.mkstemp(dir=self.directory)
+            Path(name).unlink()
+        except OSError as error:
+            raise self.refusal(error) from error
+        weakref.finalize(self, os.close, self.descriptor)
+
+    def __len__(self) -> int:
+        return self.length
+
+    def append(self, ids: Integer[np.ndarray, " N"]) -> None:
+        """Append tokens.
+
+        Raises:
+            ValueError: If one is not in the vocabulary.
+            DataError: If there is no room for them.
+        """
+        if len(ids) and not 0 <= int(ids.min()) <= int(ids.max()) < self.vocab_size:
+            wrong = int(ids.min()) if ids.min() < 0 else int(ids.max())
+            raise ValueError(f"the tokenizer gave the id {wrong}, and its vocabulary has {self.vocab_size:,}")
+        try:
+            write_all(self.descriptor, ids.astype(self.dtype, copy=False).tobytes())
+        except OSError as error:
+            raise self.refusal(error) from error
+        self.length += len(ids)
+
+    def tokens(self) -> Integer[Tensor, " N"]:
+        """Return all tokens, which stay on disk until they are looked at."""
+        try:
+            # A copy only where it is written to, which nobody does: torch knows no tensor that cannot be.
+            self.map = mmap.mmap(self.descriptor, 0, access=mmap.ACCESS_COPY)
+        except OSError as error:
+            raise self.refusal(error) from error
+        return torch.from_numpy(np.frombuffer(self.map, dtype=self.dtype))
+
+    def release(self) -> None:
+        """Let go of the memory that tokens were read into; they are read again when they are looked at again."""
+        if self.map is not None and hasattr(self.map, "madvise"):
+            self.map.madvise(mmap.MADV_DONTNEED)
+
+    def refusal(self, error: OSError) -> DataError:
+        """Return what to say where there is no room."""
+        return DataError(
+            f"{self.directory} does not take the tokens: {error.strerror}. Set TMPDIR to a directory with room"
+        )

@@ -1,0 +1,115 @@
+"""A program that makes a small run fail at every place there is, and tells what came of it. Used by test_crash.py.
+
+Each run is a child of one process that has everything loaded and its model built, so that it takes a tenth of a second
+and yet dies a real death. Run as `python -m tests.crash DIRECTORY KILL|ERRNO PLACE…`; prints a report in JSON.
+"""
+
+import hashlib
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from gptkit import faults
+from gptkit import run as run_module
+from gptkit.errors import CheckpointError
+from gptkit.experiment import prepare
+from gptkit.resume import prepare_resume
+from gptkit.run_dir import RunDir
+from tests.small import RECIPE, write_recipe
+
+CRASHING = (
+    RECIPE.replace("n_layer = 1", "n_layer = 2")
+    .replace("max_iters = 12", "max_iters = 4\nkeep = 1")
+    .replace("eval_interval = 5", "eval_interval = 2")
+    .replace("log_interval = 2", "log_interval = 1")
+    .replace("checkpoint_interval = 4", "checkpoint_interval = 2")
+    .replace('"adamw"', '"muon"')
+)
+
+
+def result(root: Path) -> dict[str, str]:
+    """Return hashes of all that a run ends with."""
+    last = RunDir(root).checkpoint("last").folder
+    rows = [{**row, "tokens_per_second": 0} for row in RunDir(root).metrics.rows()]
+    contents = {
+        "weights": (last / "model.safetensors").read_bytes(),
+        "optimizer": (last / "optimizer.safetensors").read_bytes(),
+        "state": (last / "state.json").read_bytes(),
+        "metrics": json.dumps(rows).encode(),
+        "sample": (root / "samples" / "step-000004.txt").read_bytes(),
+    }
+    return {name: hashlib.sha256(content).hexdigest()[:16] for name, content in contents.items()}
+
+
+def finish(experiment: Any) -> None:
+    """Run to the end."""
+    for _ in run_module.run(experiment):
+        pass
+
+
+def in_child(job: Callable[[], Any]) -> tuple[int, Any]:
+    """Do a job in a process of its own; return how that ended, and what the job returned."""
+    readable, writable = os.pipe()
+    if not (child := os.fork()):
+        code = 1
+        try:
+            os.close(readable)
+            os.write(writable, json.dumps(job()).encode())
+            code = 0
+        except CheckpointError as error:
+            os.write(writable, json.dumps(str(error)).encode())
+            code = error.exit_code
+        finally:
+            os._exit(code)
+    os.close(writable)
+    with os.fdopen(readable, "rb") as pipe:
+        told = pipe.read()
+    _, status = os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(status), json.loads(told) if told else None
+
+
+def counted(experiment: Any) -> dict[str, Any]:
+    """Run to the end; return the result and how often each place was reached."""
+    finish(experiment)
+    return {"result": result(experiment.out), "reached": dict(faults.reached)}
+
+
+def recovered(root: Path) -> dict[str, Any]:
+    """Look a broken run over, go on with it, and return what was wrong and the result."""
+    problems = [problem for each in RunDir(root).verify().values() for problem in each]
+    finish(prepare_resume(root))
+    left = sorted(path.name for path in (root / "checkpoints").iterdir())
+    return {"problems": problems, "result": result(root), "left": left}
+
+
+def main(directory: Path, action: str, places: list[str]) -> dict[str, Any]:
+    """Return what came of an action at each arrival at each place, and of the run without any."""
+    run_module.SAMPLE_TOKENS = 20
+    RunDir.draw = lambda self: self.root  # type: ignore[method-assign]
+    experiment = prepare(write_recipe(directory, recipe=CRASHING))
+    # Once, so that what is loaded late is loaded before the first fork.
+    code, whole = in_child(lambda: counted(replace(experiment, out=directory / "whole")))
+    assert code == 0, whole
+    rows = []
+    for place in places:
+        for number in range(1, whole["reached"][place] + 1):
+            out = directory / f"{place}-{number}"
+
+            def broken(out: Path = out, fault: str = f"{action}@{place}:{number}") -> None:
+                os.environ[faults.VARIABLE] = fault
+                finish(replace(experiment, out=out))
+
+            ended, told = in_child(broken)
+            code, after = in_child(lambda out=out: recovered(out))
+            rows.append({"place": place, "number": number, "ended": ended, "told": told, "resumed": code, "after": after})
+    return {"whole": whole, "rows": rows}
+
+
+if __name__ == "__main__":
+    signal.alarm(300)
+    sys.stdout.write(json.dumps(main(Path(sys.argv[1]), sys.argv[2], sys.argv[3:])))
