@@ -3,7 +3,8 @@
 A fault is `ACTION@PLACE:NUMBER`: what happens, where, and at which arrival there, counted from 1. Actions are
 `kill` (SIGKILL), `interrupt` (SIGINT), `terminate` (SIGTERM) and the name of a system's error, such as `EIO`.
 Places are the operations on files (`open`, `write`, `fsync`, `mkdir`, `rename`, `remove`) and the phases of a run
-(`setup`, `step`, `evaluate`, `sample`, `save`, `point`, `retain`); an operation counts for its phase too.
+(`setup`, `step`, `evaluate`, `sample`, `save`, `point`, `retain`); an operation counts for its phase too, and
+as `save.fsync`.
 """
 
 import errno
@@ -43,7 +44,7 @@ def reach(place: str) -> None:
         UsageError: If it is not understood.
     """
     current = getattr(_phase, "name", None)
-    places = {place, current} if current else {place}
+    places = {place, current, f"{current}.{place}"} if current else {place}
     reached.update(places)
     if not (fault := os.environ.get(VARIABLE)):
         return
