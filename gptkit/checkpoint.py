@@ -13,7 +13,7 @@ from gptkit import optimizer_state, tensor_file
 from gptkit.durable import make_directory, sync_directory, write_file
 from gptkit.errors import CheckpointError
 from gptkit.snapshot import Snapshot
-from gptkit.untrusted import digest, read_json
+from gptkit.untrusted import digest, read_bytes, read_json
 
 WEIGHTS, OPTIMIZER = "model.safetensors", "optimizer.safetensors"
 STATE, MANIFEST = "state.json", "manifest.json"
@@ -37,7 +37,7 @@ def write(folder: Path, snapshot: Snapshot) -> None:
 
 def to_json(value: Mapping[str, Any]) -> bytes:
     """Return a JSON file that a person can read."""
-    return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode("utf-8")
+    return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode("utf-8", "surrogatepass")
 
 
 @dataclass(frozen=True)
@@ -55,21 +55,29 @@ class Checkpoint:
         file = self.folder / MANIFEST
         if self.folder.is_symlink() or not self.folder.is_dir():
             raise CheckpointError(f"{self.folder} is not a directory of its run")
-        match read_json(file):
+        found = read_json(file)
+        match found:
             case {"format": int(version)} if version != FORMAT:
                 raise CheckpointError(f"{file} is of format {version}, and this gptkit reads format {FORMAT}")
-            case {"format": _, "step": int(), "files": {**files}} if files.keys() == {WEIGHTS, OPTIMIZER, STATE}:
+            case {"format": _, "step": int(step), "files": {**files}} if files.keys() == {
+                WEIGHTS,
+                OPTIMIZER,
+                STATE,
+            }:
                 pass
             case _:
                 raise CheckpointError(f"{file} is not a checkpoint's: expected {WEIGHTS}, {OPTIMIZER}, {STATE}")
-        found: dict[str, tuple[int, str]] = {}
+        # Nothing vouches for the manifest: but it is written in one way alone, and knows its own name.
+        if read_bytes(file) != to_json(found) or step != int(self.folder.name.partition("-")[2]):
+            raise CheckpointError(f"{file} is damaged: it is not as it was written")
+        entries: dict[str, tuple[int, str]] = {}
         for name, entry in files.items():
             match entry:
                 case {"size": int(size), "sha256": str(hashed)}:
-                    found[name] = (size, hashed)
+                    entries[name] = (size, hashed)
                 case _:
                     raise CheckpointError(f"{file} does not say the size and the sha256 of {name}")
-        return found
+        return entries
 
     def problems(self) -> list[str]:
         """Return what is wrong with the checkpoint, file by file; nothing if it is whole."""
