@@ -68,7 +68,7 @@ class Checkpoint:
             case _:
                 raise CheckpointError(f"{file} is not a checkpoint's: expected {WEIGHTS}, {OPTIMIZER}, {STATE}")
         # Nothing vouches for the manifest: but it is written in one way alone, and knows its own name.
-        if read_bytes(file) != to_json(found) or step != int(self.folder.name.partition("-")[2]):
+        if read_bytes(file) != to_json(found) or step != int(self.folder.name.split("-")[1]):
             raise CheckpointError(f"{file} is damaged: it is not as it was written")
         entries: dict[str, tuple[int, str]] = {}
         for name, entry in files.items():

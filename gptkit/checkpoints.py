@@ -11,7 +11,8 @@ from gptkit.faults import phase
 from gptkit.snapshot import Snapshot
 from gptkit.untrusted import read_bytes
 
-NAME = re.compile(r"step-\d{6,12}")
+# What is owed is an evaluation or a sample: such a checkpoint is another than the one after they are done.
+NAME = re.compile(r"step-(\d{6,12})(-owed)?")
 LAST, BEST = "last", "best"
 
 
@@ -31,7 +32,7 @@ class Checkpoints:
             CheckpointError: If what was written is not what is read back.
             OSError: If it cannot be written. The pointers then point where they did.
         """
-        new = self.folder / name_of(snapshot.step)
+        new = self.folder / name_of(snapshot)
         with phase("save"):
             self.put(new, snapshot)
         with phase("point"):
@@ -69,7 +70,7 @@ class Checkpoints:
     def names(self) -> list[str]:
         """Return the names of all checkpoints, in the order of their steps."""
         found = [path.name for path in self.folder.iterdir() if NAME.fullmatch(path.name)]
-        return sorted(found, key=lambda name: int(name.partition("-")[2]))
+        return sorted(found, key=lambda name: (int(name.split("-")[1]), not name.endswith("-owed")))
 
     def target(self, pointer: str) -> str | None:
         """Return the name that a pointer names, or None if there is no pointer.
@@ -122,9 +123,9 @@ class Checkpoints:
         return found
 
 
-def name_of(step: int) -> str:
-    """Return the name of a step's checkpoint."""
-    return f"step-{step:06d}"
+def name_of(snapshot: Snapshot) -> str:
+    """Return the name of a checkpoint."""
+    return f"step-{snapshot.step:06d}{'-owed' if snapshot.state.get('is_owed') else ''}"
 
 
 def hidden(folder: Path) -> Path:

@@ -1,10 +1,10 @@
 """Faults on purpose, for tests: `GPTKIT_FAULT="kill@save:3"`. Inert unless that variable is set.
 
-A fault is `ACTION@PLACE:NUMBER`: what happens, where, and at which arrival there, counted from 1. Actions are
-`kill` (SIGKILL), `interrupt` (SIGINT), `terminate` (SIGTERM) and the name of a system's error, such as `EIO`.
-Places are the operations on files (`open`, `write`, `fsync`, `mkdir`, `rename`, `remove`) and the phases of a run
-(`setup`, `step`, `evaluate`, `sample`, `save`, `point`, `retain`); an operation counts for its phase too, and
-as `save.fsync`.
+A fault is `ACTION@PLACE:NUMBER`, several are parted by commas: what happens, where, and at which arrival there,
+counted from 1. Actions are `kill` (SIGKILL), `interrupt` (SIGINT), `terminate` (SIGTERM) and the name of an error of
+the system, such as `EIO`. Places are the operations on files (`open`, `write`, `fsync`, `mkdir`, `rename`, `remove`)
+and the phases of a run (`setup`, `step`, `evaluate`, `sample`, `save`, `point`, `retain`); an operation counts for
+its phase too, and as `save.fsync`.
 """
 
 import errno
@@ -46,11 +46,10 @@ def reach(place: str) -> None:
     current = getattr(_phase, "name", None)
     places = {place, current, f"{current}.{place}"} if current else {place}
     reached.update(places)
-    if not (fault := os.environ.get(VARIABLE)):
-        return
-    action, place, number = parse(fault)
-    if place in places and reached[place] == number:
-        happen(action, fault)
+    for fault in filter(None, os.environ.get(VARIABLE, "").split(",")):
+        action, where, number = parse(fault)
+        if where in places and reached[where] == number:
+            happen(action, fault)
 
 
 def parse(fault: str) -> tuple[str, str, int]:

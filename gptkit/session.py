@@ -39,11 +39,12 @@ class Session:
         except BaseException:
             self.directory.close()
             raise
-        self.first, self.saved = self.step, self.step if experiment.checkpoint else -1
+        self.first, self.saved = self.step, (self.step, self.is_owed) if experiment.checkpoint else None
 
     step: int
     is_owed: bool
     best: Evaluation | None
+    saved: tuple[int, bool] | None
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Stand where a checkpoint was saved.
@@ -102,7 +103,7 @@ class Session:
             CheckpointError: If the save before failed.
             NumericsError: If a weight is not finite.
         """
-        if self.saved == self.step:
+        if self.saved == (self.step, self.is_owed):
             return
         state = {
             "is_owed": self.is_owed,
@@ -112,7 +113,7 @@ class Session:
         }
         snapshot = take(self.step, self.model, self.optimizer, state)
         self.directory.save(snapshot, best=best, keep=self.settings.keep)
-        self.saved = self.step
+        self.saved = (self.step, self.is_owed)
 
     def last_good(self) -> str:
         """Return a sentence about the last checkpoint."""

@@ -43,7 +43,7 @@ def result(root: Path) -> dict[str, str]:
         "optimizer": (last / "optimizer.safetensors").read_bytes(),
         "state": (last / "state.json").read_bytes(),
         "metrics": json.dumps(rows).encode(),
-        "sample": (root / "samples" / "step-000004.txt").read_bytes(),
+        "sample": max((root / "samples").iterdir()).read_bytes(),
     }
     return {name: hashlib.sha256(content).hexdigest()[:16] for name, content in contents.items()}
 
