@@ -45,7 +45,7 @@ def dry_step(model: GPT, resolved: Resolved, dtype: str) -> None:
 def is_out_of_memory(error: BaseException) -> bool:
     """Return whether an error says that memory ran out, on whatever device."""
     told = str(error)
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "not enough memory" in told
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in told
 
 
 def suggestion(resolved: Resolved, device: torch.device) -> str:
@@ -54,8 +54,8 @@ def suggestion(resolved: Resolved, device: torch.device) -> str:
     found = f"{rows} sequences in one pass need more memory than {device} has"
     if rows == 1:
         return f"{found}. Try a smaller model or a smaller model.block_size"
-    fewer = max(divisor for divisor in range(1, rows // 2 + 1) if rows % divisor == 0)
+    parts = next((divisor for divisor in range(2, 1000) if rows % divisor == 0), rows)
     return (
-        f"{found}. As many tokens a step with less: --set train.batch_size={fewer} "
-        f"--set train.grad_accumulation={passes * (rows // fewer)}"
+        f"{found}. As many tokens a step with less: --set train.batch_size={rows // parts} "
+        f"--set train.grad_accumulation={passes * parts}"
     )

@@ -1,10 +1,10 @@
 """Faults on purpose, for tests: `GPTKIT_FAULT="kill@save:3"`. Inert unless that variable is set.
 
 A fault is `ACTION@PLACE:NUMBER`, several are parted by commas: what happens, where, and at which arrival there,
-counted from 1. Actions are `kill` (SIGKILL), `interrupt` (SIGINT), `terminate` (SIGTERM) and the name of an error of
-the system, such as `EIO`. Places are the operations on files (`open`, `write`, `fsync`, `mkdir`, `rename`, `remove`)
-and the phases of a run (`setup`, `step`, `evaluate`, `sample`, `save`, `point`, `retain`); an operation counts for
-its phase too, and as `save.fsync`.
+counted from 1. Actions are `kill` (SIGKILL), `interrupt` (SIGINT), `terminate` (SIGTERM) and the name of an error
+of the system, such as `EIO`. Places are the operations on files (`open`, `write`, `fsync`, `mkdir`, `rename`,
+`remove`) and the phases of a run (`setup`, `step`, `evaluate`, `sample`, `save`, `point`, `retain`); an operation
+counts for its phase too, and as `save.fsync`.
 """
 
 import errno

@@ -1,7 +1,7 @@
 """Finds out where the first number that is not finite came from, by going through the step once more."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -18,50 +18,69 @@ def culprit(model: nn.Module, passes: list[Pass]) -> tuple[int, str]:
         passes: Each computes the loss of one micro-batch with the model it is given, as the step did.
     """
     for number, loss_of in enumerate(passes):
-        found: list[str] = []
-        with watching(model, found):
+        with Watch(model) as watch:
             loss = loss_of(model)
-            if not found and not torch.isfinite(loss):
-                found.append("the loss itself: every part of the model gave finite numbers")
-            if not found:
+            origin = watch.forward or (
+                "" if torch.isfinite(loss) else "the loss itself: every part gave finite numbers"
+            )
+            if not origin:
                 model.zero_grad(set_to_none=True)
                 loss.backward()
-                found += [f"the gradient of {name}" for name, weight in by_depth(model) if is_bad(weight.grad)]
+                origin = watch.backward()
         model.zero_grad(set_to_none=True)
-        if found:
-            return number, found[0]
+        if origin:
+            return number, origin
     return 0, "only when it was computed the first time: going through the step again gave finite numbers"
 
 
-@contextmanager
-def watching(model: nn.Module, found: list[str]) -> Iterator[None]:
-    """Note in `found` each part inside that gives, or passes back, what is not finite, the first one first."""
+class Watch:
+    """Looks at what each part of a model gives, and at the gradient that comes back to it.
 
-    def forward(name: str) -> Callable[..., None]:
-        def look(module: nn.Module, given: Any, result: Any) -> None:
-            if not is_bad(result):
-                return
+    Args:
+        forward: The first part that gave what is not finite, and why; or nothing.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model, self.forward = model, ""
+        self.order: list[str] = []
+        self.bad: set[int] = set()
+        self.handles: list[Any] = []
+
+    def __enter__(self) -> "Watch":
+        """Begin to look."""
+        for name, module in self.model.named_modules():
+            title = f"{name or 'the model'} ({type(module).__name__})"
+            self.handles.append(module.register_forward_hook(partial(self.look, title)))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Look no more."""
+        for handle in self.handles:
+            handle.remove()
+
+    def look(self, title: str, module: nn.Module, given: Any, result: Any) -> None:
+        """Look at what a part gave, and ask to be told of its gradient."""
+        if is_bad(result) and not self.forward:
             own = [key for key, weight in module.named_parameters(recurse=False) if is_bad(weight)]
             why = f", whose {own[0]} is not finite" if own else ", which was given such" if is_bad(given) else ""
-            found.append(f"{name} ({type(module).__name__}){why}")
+            self.forward = title + why
+        if isinstance(result, Tensor) and result.requires_grad:
+            result.register_hook(partial(self.look_back, len(self.order)))
+        self.order.append(title)
 
-        return look
+    def look_back(self, place: int, gradient: Tensor) -> None:
+        """Look at the gradient that came back to the part that was done as number `place`."""
+        if is_bad(gradient):
+            self.bad.add(place)
 
-    def backward(name: str) -> Callable[..., None]:
-        def look(module: nn.Module, before: Any, behind: Any) -> None:
-            if is_bad(before) and not is_bad(behind):
-                found.append(f"the gradient through {name} ({type(module).__name__})")
-
-        return look
-
-    parts = [(name or "the model", module) for name, module in model.named_modules()]
-    handles = [module.register_forward_hook(forward(name)) for name, module in parts]
-    handles += [module.register_full_backward_hook(backward(name)) for name, module in parts]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
+    def backward(self) -> str:
+        """Return where the first gradient that is not finite came from, or nothing."""
+        if self.bad:
+            # Gradients go from the end to the beginning: the part done next sent back what this one got.
+            return f"the gradient through {[*self.order, 'the loss'][max(self.bad) + 1]}"
+        return next(
+            (f"the gradient of {name}" for name, weight in by_depth(self.model) if is_bad(weight.grad)), ""
+        )
 
 
 def by_depth(model: nn.Module) -> list[tuple[str, nn.Parameter]]:

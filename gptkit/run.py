@@ -129,7 +129,10 @@ def after_saving(session: Session, error: Exception) -> Exception:
     if isinstance(error, HalfApplied) and isinstance(error.__cause__, Exception):
         cause = error.__cause__
     else:
-        session.save()
+        try:
+            session.save()
+        except NumericsError as numerics:
+            return NumericsError(f"{numerics}. {session.last_good()}, and it is as it was")
         session.directory.wait()
         saved = f"saved after step {session.step}"
     if is_out_of_memory(cause):
@@ -155,6 +158,7 @@ def evaluate(experiment: Experiment, step: int, best: Evaluation | None) -> Eval
     """Return the losses after a step."""
     model, data = experiment.model, experiment.data
     validation = validation_loss(model, data.validation)
+    data.release()
     return Evaluation(
         step=step,
         train_loss=train_loss(model, data.train),

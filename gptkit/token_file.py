@@ -4,6 +4,7 @@ import mmap
 import os
 import tempfile
 import weakref
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -67,12 +68,19 @@ class TokenFile:
             self.map = mmap.mmap(self.descriptor, 0, access=mmap.ACCESS_COPY)
         except OSError as error:
             raise self.refusal(error) from error
+        # Otherwise one token that is looked at may bring two megabytes of others into memory.
+        self.advise("MADV_NOHUGEPAGE")
         return torch.from_numpy(np.frombuffer(self.map, dtype=self.dtype))
 
     def release(self) -> None:
         """Let go of the memory that tokens were read into; they are read again when they are looked at again."""
-        if self.map is not None and hasattr(self.map, "madvise"):
-            self.map.madvise(mmap.MADV_DONTNEED)
+        self.advise("MADV_DONTNEED")
+
+    def advise(self, advice: str) -> None:
+        """Tell the system what to do with the mapped tokens, where it listens."""
+        if self.map is not None and hasattr(mmap, advice):
+            with suppress(OSError):
+                self.map.madvise(getattr(mmap, advice))
 
     def refusal(self, error: OSError) -> DataError:
         """Return what to say where there is no room."""
