@@ -29,7 +29,7 @@ def write_file(file: Path, content: bytes) -> None:
         os.close(descriptor)
 
 
-def write_all(descriptor: int, content: bytes) -> None:
+def write_all(descriptor: int, content: bytes | memoryview) -> None:
     """Write bytes, however many the system takes at a time."""
     rest = memoryview(content)
     while rest:

@@ -1,6 +1,6 @@
 """Finds out where the first number that is not finite came from, by going through the step once more."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 Pass = Callable[[nn.Module], Float[Tensor, ""]]
 
 
-def culprit(model: nn.Module, passes: list[Pass]) -> tuple[int, str]:
+def culprit(model: nn.Module, passes: Sequence[Pass]) -> tuple[int, str]:
     """Return which pass of a step was the first with a number that is not finite, and what produced it.
 
     Args:

@@ -17,6 +17,8 @@ from gptkit.errors import DataError
 
 # Not /tmp, which is kept in memory on many systems.
 ROOMY = "/var/tmp"
+# Linux keeps what is written at once together, and to look at one token of it brings all into memory.
+PIECE = 1 << 14
 
 
 class TokenFile:
@@ -56,7 +58,9 @@ class TokenFile:
             wrong = int(ids.min()) if ids.min() < 0 else int(ids.max())
             raise ValueError(f"the tokenizer gave the id {wrong}, and its vocabulary has {self.vocab_size:,}")
         try:
-            write_all(self.descriptor, ids.astype(self.dtype, copy=False).tobytes())
+            content = memoryview(ids.astype(self.dtype, copy=False).tobytes())
+            for start in range(0, len(content), PIECE):
+                write_all(self.descriptor, content[start : start + PIECE])
         except OSError as error:
             raise self.refusal(error) from error
         self.length += len(ids)
@@ -68,8 +72,8 @@ class TokenFile:
             self.map = mmap.mmap(self.descriptor, 0, access=mmap.ACCESS_COPY)
         except OSError as error:
             raise self.refusal(error) from error
-        # Otherwise one token that is looked at may bring two megabytes of others into memory.
-        self.advise("MADV_NOHUGEPAGE")
+        # What is looked at is anywhere in the text: its neighbours need not come with it.
+        self.advise("MADV_RANDOM")
         return torch.from_numpy(np.frombuffer(self.map, dtype=self.dtype))
 
     def release(self) -> None:

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +99,7 @@ def main(directory: Path, faulty: list[str]) -> dict[str, Any]:
     code, whole = in_child(lambda: counted(replace(experiment, out=directory / "whole")))
     assert code == 0, whole
     # Loading the same parts anew each time would take a third of it all.
-    resume_module.Plugins = lambda files: experiment.plugins  # type: ignore[misc,assignment]
+    vars(resume_module)["Plugins"] = lambda files: experiment.plugins
     rows = []
     for fault in faulty:
         for number in range(1, whole["reached"][fault.partition("@")[2]] + 1):
@@ -109,7 +110,7 @@ def main(directory: Path, faulty: list[str]) -> dict[str, Any]:
                 finish(replace(experiment, out=out))
 
             ended, told = in_child(broken)
-            resumed, after = in_child(lambda out=out: recovered(out))
+            resumed, after = in_child(partial(recovered, out))
             rows.append(
                 {"fault": f"{fault}:{number}", "ended": ended, "told": told, "resumed": resumed, "after": after}
             )

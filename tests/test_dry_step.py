@@ -1,6 +1,7 @@
 """Too little memory is known before the first step, with what to do about it."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -78,11 +79,11 @@ def test_it_leaves_weights_gradients_buffers_and_random_state_as_they_were(tmp_p
 def test_memory_that_runs_out_later_is_told_after_saving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
 
-    def full(*_: object, **__: object) -> object:
+    def full(*given: Any, **named: Any) -> Any:
         calls.append(1)
         if len(calls) == 3:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return real(*_, **__)
+        return real(*given, **named)
 
     from gptkit import train
 

@@ -71,10 +71,10 @@ def nan_backward(model: GPT) -> None:
             return x.clone()
 
         @staticmethod
-        def backward(context: object, gradient: Tensor) -> Tensor:  # type: ignore[override]
+        def backward(context: object, gradient: Tensor) -> Tensor:
             return gradient * math.nan
 
-    model.norm.register_forward_hook(lambda module, given, result: Evil.apply(result))
+    model.norm.register_forward_hook(lambda module, given, result: Evil.apply(result))  # type: ignore[no-untyped-call]
 
 
 PLANTED = [

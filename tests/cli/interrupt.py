@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +45,8 @@ def main(directory: Path, faulty: list[str]) -> dict[str, Any]:
     rows = []
     for fault in faulty:
         out = directory / fault
-        ended, row = in_child(lambda out=out, fault=fault: called(recipe, out, fault))
-        resumed, after = in_child(lambda out=out: recovered(out)) if out.exists() else (0, None)
+        ended, row = in_child(partial(called, recipe, out, fault))
+        resumed, after = in_child(partial(recovered, out)) if out.exists() else (0, None)
         rows.append({"fault": fault, "ended": ended, **(row or {}), "resumed": resumed, "after": after})
     return {"whole": result(directory / "whole"), "rows": rows}
 
