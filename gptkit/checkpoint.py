@@ -7,6 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from gptkit import optimizer_state, tensor_file
@@ -74,7 +75,7 @@ class Checkpoint:
         for name, entry in files.items():
             match entry:
                 case {"size": int(size), "sha256": str(hashed)}:
-                    entries[name] = (size, hashed)
+                    entries[str(name)] = (size, hashed)
                 case _:
                     raise CheckpointError(f"{file} does not say the size and the sha256 of {name}")
         return entries
@@ -123,7 +124,7 @@ class Checkpoint:
         self.check(WEIGHTS)
         model.load_state_dict(tensor_file.read(self.folder / WEIGHTS, shapes_of(model)))
 
-    def load_optimizer(self, optimizer: Any, saved: dict[str, Any]) -> None:
+    def load_optimizer(self, optimizer: torch.optim.Optimizer, saved: Any) -> None:
         """Load the state of an optimizer, of which `saved` is what the checkpoint's own state says.
 
         Raises:

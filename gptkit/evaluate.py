@@ -1,5 +1,6 @@
 """The loss on fixed windows: the same number each time it is asked for."""
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -44,12 +45,12 @@ def total_loss(model: GPT, pairs: list[tuple[Integer[Tensor, "_ _"], Integer[Ten
     """Return the sum of the losses of all tokens, in nats."""
     device = next(model.parameters()).device
     with evaluating(model):
-        losses = [
-            F.cross_entropy(model(x.to(device)).flatten(0, 1), y.to(device).flatten(), reduction="sum")
+        # Each as a number at once: tensors kept from pass to pass would keep the memory between them too.
+        return math.fsum(
+            float(F.cross_entropy(model(x.to(device)).flatten(0, 1), y.to(device).flatten(), reduction="sum"))
             for inputs, targets in pairs
             for x, y in passes(inputs, targets)
-        ]
-    return float(torch.stack(losses).double().sum())
+        )
 
 
 def passes(

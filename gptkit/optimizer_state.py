@@ -18,7 +18,7 @@ def dump(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor], dict[str,
     return tensors, encode(optimizer.state_dict(), "", tensors)
 
 
-def restore(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor], saved: dict[str, Any]) -> None:
+def restore(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor], saved: Any) -> None:
     """Give an optimizer the state that `dump` returned. Its learning rates stay those it was built with.
 
     Raises:

@@ -55,7 +55,7 @@ class Session:
         state = checkpoint.state()
         try:
             self.step, self.is_owed = int(state["step"]), bool(state["is_owed"])
-            self.best = Evaluation(**state["best"]) if state["best"] is not None else None
+            self.best = evaluation_of(state["best"]) if state["best"] is not None else None
             self.scaler.load_state_dict(state["scaler"])
             optimizer = state["optimizer"]
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
@@ -139,6 +139,12 @@ class Session:
             self.directory.draw()
         finally:
             self.directory.close()
+
+
+def evaluation_of(saved: dict[str, Any]) -> Evaluation:
+    """Return the evaluation that a checkpoint saved, or raise what shows that it saved none."""
+    losses = {name: float(saved[name]) for name in ("train_loss", "validation_loss", "bits_per_character")}
+    return Evaluation(step=int(saved["step"]), is_best=bool(saved["is_best"]), **losses)
 
 
 def is_due(step: int, interval: int) -> bool:

@@ -103,12 +103,12 @@ def train(
             optimizer.zero_grad(set_to_none=True)
             micro_step, origin = culprit(model, passes)
             at = starts(len(tokens), rows, block_size, seed=settings.seed, step=step)
-            rows_of_pass = at.split(settings.batch_size)[micro_step].flatten().tolist()
+            firsts = at.split(settings.batch_size)[micro_step].flatten().tolist()
+            shown = ", ".join(map(str, firsts[:8])) + (" …" if len(firsts) > 8 else "")
             raise NumericsError(
                 f"step {step + 1}: the loss is {float(loss):g} and the gradient's norm {float(norm):g}, so the "
                 f"step was not applied. Batch: pass {micro_step + 1} of {len(passes)}, whose rows begin at the "
-                f"tokens {', '.join(map(str, rows_of_pass[:8]))}{' …' if len(rows_of_pass) > 8 else ''} of the training text. Not "
-                f"finite first: {origin}"
+                f"tokens {shown} of the training text. Not finite first: {origin}"
             )
         try:
             scaler.step(optimizer)

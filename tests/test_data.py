@@ -36,7 +36,7 @@ class Upper(CharTokenizer):
 def tokens_of(
     train: Sequence[str],
     validation: Sequence[str],
-    tokenizer: Callable[[list[str]], Tokenizer] = CharTokenizer,
+    tokenizer: Callable[[Iterable[str]], Tokenizer] = CharTokenizer,
     block_size: int = 2,
 ) -> TokenData:
     return tokenize(Pieces(train, validation), tokenizer, block_size)[1]

@@ -46,7 +46,7 @@ def gptkit(monkeypatch: pytest.MonkeyPatch, command: str) -> None:
 
 def test_there_are_commands_to_check() -> None:
     verbs = {command.split()[1] for command in COMMANDS}
-    assert verbs == {"run", "sample", "components", "plugins", "recipe"}
+    assert verbs == {"run", "resume", "verify", "sample", "components", "plugins", "recipe"}
 
 
 @pytest.mark.parametrize("command", COMMANDS)
