@@ -25,6 +25,7 @@ from gptkit.recipe import Recipe, read
 from gptkit.rehearsal import rehearse
 from gptkit.resolved import Resolved
 from gptkit.run_dir import RunDir
+from gptkit.run_files import RunFiles
 from gptkit.trust import plugin_files
 
 RUNS = Path("runs")
@@ -131,7 +132,7 @@ def prepare(
     """
     if out is not None:
         RunDir.check_free(out)
-    earlier = RunDir.of(recipe)
+    earlier = RunFiles.of(recipe)
     written = earlier.read(overrides) if earlier else read(recipe, overrides)
     found = Plugins(plugin_files(written, earlier, plugins, trust_plugins=trust_plugins))
     return ready(written, found, out)

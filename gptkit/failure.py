@@ -1,10 +1,34 @@
-"""Whose part it was that failed while a model was trained, and under which key the recipe chose it."""
+"""What is saved and said when training fails in a way that is not ours to expect, and whose part it was."""
 
 from gptkit.components import BUILT_INS
-from gptkit.errors import PluginError
+from gptkit.dry_step import is_out_of_memory, suggestion
+from gptkit.errors import NumericsError, PluginError
 from gptkit.registry import Registry
 from gptkit.rehearsal import blame
 from gptkit.resolved import Resolved
+from gptkit.session import Session
+from gptkit.train import HalfApplied
+
+
+def after_saving(session: Session, error: Exception) -> Exception:
+    """Return what to say of a failure that is not ours to expect, after saving what was reached before it."""
+    cause, saved = error, "nothing of this step was saved: the optimizer failed halfway"
+    if isinstance(error, HalfApplied) and isinstance(error.__cause__, Exception):
+        cause = error.__cause__
+    else:
+        try:
+            session.save()
+        except NumericsError as numerics:
+            return NumericsError(f"{numerics}. {session.last_good()}, and it is as it was")
+        session.directory.wait()
+        saved = f"saved after step {session.step}"
+    if is_out_of_memory(cause):
+        experiment = session.experiment
+        return PluginError(
+            f"step {session.step + 1}: {suggestion(experiment.resolved, experiment.device.value)}; {saved}"
+        )
+    blame = blamed(cause, session.step + 1, session.experiment.resolved, session.experiment.plugins.registry)
+    return PluginError(f"{blame}; {saved}") if blame else cause
 
 
 def blamed(error: Exception, step: int, resolved: Resolved, registry: Registry) -> PluginError | None:

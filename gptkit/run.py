@@ -6,18 +6,18 @@ from collections.abc import Iterator
 from statistics import median
 from typing import Any
 
-from gptkit.dry_step import dry_step, is_out_of_memory, suggestion
+from gptkit.dry_step import dry_step
 from gptkit.errors import CheckpointError, NumericsError, PluginError
 from gptkit.evaluate import train_loss, validation_loss
 from gptkit.events import Estimate, Evaluation, Finished, Sample, Stopped
 from gptkit.experiment import Experiment
-from gptkit.failure import blamed
+from gptkit.failure import after_saving
 from gptkit.faults import reach
 from gptkit.hardware import make_deterministic
 from gptkit.session import Session
 from gptkit.stop import Stop
 from gptkit.text import default_prompt, write
-from gptkit.train import HalfApplied, Step
+from gptkit.train import Step
 
 SAMPLE_TOKENS = 500
 # The first step also warms up; the median of the nine after it is steady to a few percent.
@@ -121,27 +121,6 @@ def looks(session: Session, stop: Stop) -> Iterator[Evaluation | Sample]:
             sample = Sample(session.step, write_sample(session.experiment, session.step))
         session.directory.write_sample(sample.step, sample.text)
         yield sample
-
-
-def after_saving(session: Session, error: Exception) -> Exception:
-    """Return what to say of a failure that is not ours to expect, after saving what was reached before it."""
-    cause, saved = error, "nothing of this step was saved: the optimizer failed halfway"
-    if isinstance(error, HalfApplied) and isinstance(error.__cause__, Exception):
-        cause = error.__cause__
-    else:
-        try:
-            session.save()
-        except NumericsError as numerics:
-            return NumericsError(f"{numerics}. {session.last_good()}, and it is as it was")
-        session.directory.wait()
-        saved = f"saved after step {session.step}"
-    if is_out_of_memory(cause):
-        experiment = session.experiment
-        return PluginError(
-            f"step {session.step + 1}: {suggestion(experiment.resolved, experiment.device.value)}; {saved}"
-        )
-    blame = blamed(cause, session.step + 1, session.experiment.resolved, session.experiment.plugins.registry)
-    return PluginError(f"{blame}; {saved}") if blame else cause
 
 
 def metrics(step: Step) -> dict[str, Any]:

@@ -1,38 +1,42 @@
-"""A run on disk. No other file knows the names of what is in it, but `checkpoints` those in its directory."""
+"""A run on disk, written: made, sampled into, saved. The names are those of `run_files`."""
 
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import tomli
 import tomli_w
 
-from gptkit.checkpoint import Checkpoint, to_json
-from gptkit.checkpoints import Checkpoints
+from gptkit.checkpoint import to_json
 from gptkit.durable import remove, replace_file, sync_directory, write_file
 from gptkit.errors import CheckpointError, UsageError
 from gptkit.faults import phase
 from gptkit.lock import Lock
-from gptkit.metrics_log import MetricsLog
 from gptkit.plot import loss_curves
-from gptkit.recipe import Recipe, read
+from gptkit.run_files import (
+    CHECKPOINTS,
+    ENVIRONMENT,
+    LOCK,
+    LOSS,
+    METRICS,
+    ORIGIN,
+    PLUGINS,
+    RECIPE,
+    RESOLVED,
+    SAMPLES,
+    TOKENIZER,
+    RunFiles,
+)
 from gptkit.saver import Saver
 from gptkit.snapshot import Snapshot
-from gptkit.untrusted import digest, read_bytes, read_json
-
-RECIPE, RESOLVED, PLUGINS, ORIGIN = "recipe.toml", "resolved.toml", "plugins", "origin.json"
-METRICS, SAMPLES, LOSS, ENVIRONMENT = "metrics.jsonl", "samples", "loss.png", "env.json"
-TOKENIZER, CHECKPOINTS, LOCK = "tokenizer.json", "checkpoints", "lock"
+from gptkit.untrusted import digest
 
 
-class RunDir:
-    """The directory of one run, new or old."""
+class RunDir(RunFiles):
+    """The directory of one run, new or old, for the one process that writes it."""
 
     def __init__(self, root: Path) -> None:
-        self.root = root
-        self.checkpoints = Checkpoints(root / CHECKPOINTS)
-        self.metrics = MetricsLog(root / METRICS)
+        super().__init__(root)
         self._saver = Saver()
         self._lock: Lock | None = None
 
@@ -119,67 +123,11 @@ class RunDir:
         if self._lock is not None:
             self._lock.release()
 
-    @property
-    def resolved(self) -> Path:
-        """The resolved recipe.
-
-        Raises:
-            CheckpointError: If this is no run directory.
-        """
-        if not self.root.is_dir():
-            raise CheckpointError(f"{self.root}: no such run directory")
-        for name in (RESOLVED, TOKENIZER, CHECKPOINTS):
-            if not (self.root / name).exists():
-                raise CheckpointError(f"{self.root} is not a run directory: it has no {name}")
-        return self.root / RESOLVED
-
-    @staticmethod
-    def of(recipe: Path) -> "RunDir | None":
-        """Return the run directory whose resolved recipe this is, if it is one's."""
-        is_one = recipe.name == RESOLVED and (recipe.parent / CHECKPOINTS).exists()
-        return RunDir(recipe.parent) if is_one else None
-
-    def read(self, overrides: Sequence[str] = ()) -> Recipe:
-        """Return the resolved recipe, as somebody wrote it.
-
-        Raises:
-            CheckpointError: If this is no run directory, or the recipe names a file outside of it.
-            RecipeError: If an override is wrong.
-        """
-        file = self.resolved
-        try:
-            written = tomli.loads(read_bytes(file).decode())
-        except (ValueError, RecursionError):
-            written = {}  # What is wrong with it is said better by whoever reads it below.
-        if "base" in written:
-            raise CheckpointError(f"{file} is based on another recipe, and a run's own is whole in itself")
-        recipe = read(file, overrides)
-        for plugin in recipe.plugins:
-            if plugin.parent != self.root / PLUGINS or plugin.is_symlink() or (self.root / PLUGINS).is_symlink():
-                raise CheckpointError(f"{file} names the plugin file {plugin}, which is not of this run")
-        return recipe
-
     def rewrite(self, document: Mapping[str, Any], plugins: Sequence[Path]) -> None:
         """Write the resolved recipe anew, after what may change of it did."""
         names = [plugin.relative_to(self.root).as_posix() for plugin in plugins]
         named = {"plugins": names} if names else {}
         replace_file(self.root / RESOLVED, tomli_w.dumps({**named, **document}).encode())
-
-    def origin(self) -> dict[str, Any]:
-        """Return what the run began with.
-
-        Raises:
-            CheckpointError: If it cannot be read.
-        """
-        return read_json(self.root / ORIGIN)
-
-    def saved_tokenizer(self) -> dict[str, Any]:
-        """Return what the tokenizer saved.
-
-        Raises:
-            CheckpointError: If it is not JSON.
-        """
-        return read_json(self.root / TOKENIZER)
 
     def write_sample(self, step: int, text: str) -> Path:
         """Write a sample of text and return where."""
@@ -220,37 +168,3 @@ class RunDir:
     def wait(self) -> None:
         """Wait until the last checkpoint is saved, or raise CheckpointError if it could not be."""
         self._saver.wait()
-
-    def checkpoint(self, asked: str) -> Checkpoint:
-        """Return the checkpoint that `best`, `last` or a name such as `step-000100` means.
-
-        Raises:
-            CheckpointError: If there is none.
-        """
-        return self.checkpoints.get(asked)
-
-    def changed_files(self) -> list[str]:
-        """Return what is wrong with the files that must stay as the run began with them, one sentence each."""
-        hashes = self.origin().get("files")
-        if not isinstance(hashes, dict):
-            return [f"{self.root / ORIGIN} does not say what the run began with"]
-        found = []
-        for name, hashed in hashes.items():
-            if name != TOKENIZER and Path(PLUGINS, Path(name).name) != Path(name):
-                found.append(f"{self.root / ORIGIN} names {name!r}, which is no file of a run")
-                continue
-            try:
-                if digest(self.root / name)[1] != hashed:
-                    found.append(f"{self.root / name} is not what the run began with: its sha256 has changed")
-            except CheckpointError as error:
-                found.append(str(error))
-        return found
-
-    def verify(self) -> dict[str, list[str]]:
-        """Return what is wrong with each part of the run, by name; an empty list is one that is whole.
-
-        Raises:
-            CheckpointError: If this is no run directory.
-        """
-        self.read()
-        return {ORIGIN: self.changed_files()} | self.checkpoints.problems()

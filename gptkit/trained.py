@@ -14,7 +14,7 @@ from gptkit.model import GPT
 from gptkit.plugins import Plugins
 from gptkit.resolve import resolve
 from gptkit.resolved import Resolved
-from gptkit.run_dir import RunDir
+from gptkit.run_files import RunFiles
 from gptkit.trust import plugin_files
 
 
@@ -57,7 +57,7 @@ def load(
         RecipeError: If an override is wrong.
         UsageError: If the run carries plugin files that are neither trusted nor those in `plugins`.
     """
-    directory = RunDir(Path(run))
+    directory = RunFiles(Path(run))
     written = directory.read(overrides)
     found = Plugins(plugin_files(written, directory, list(map(Path, plugins)), trust_plugins=trust_plugins))
     resolved = resolve(written, found)

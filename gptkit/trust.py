@@ -5,12 +5,12 @@ from pathlib import Path
 
 from gptkit.errors import Problem, RecipeError, UsageError
 from gptkit.recipe import Recipe
-from gptkit.run_dir import RunDir
+from gptkit.run_files import RunFiles
 from gptkit.untrusted import digest
 
 
 def plugin_files(
-    recipe: Recipe, directory: RunDir | None, named: Sequence[Path], *, trust_plugins: bool
+    recipe: Recipe, directory: RunFiles | None, named: Sequence[Path], *, trust_plugins: bool
 ) -> list[Path]:
     """Return the plugin files to run.
 

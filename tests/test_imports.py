@@ -23,8 +23,21 @@ LEVELS = [
     ["eval_mode", "generate", "model", "assemble", "rehearsal"],
     ["faults", "durable", "untrusted", "tensor_file", "optimizer_state", "snapshot", "checkpoint", "checkpoints"],
     ["saver", "lock", "metrics_log", "stop", "token_file"],
-    ["data", "hardware", "numerics", "train", "evaluate", "text", "events", "plot", "run_dir", "trust", "trained"],
-    ["experiment", "dry_step", "failure", "session", "run", "resume"],
+    [
+        "data",
+        "hardware",
+        "numerics",
+        "train",
+        "evaluate",
+        "text",
+        "events",
+        "plot",
+        "run_files",
+        "run_dir",
+        "trust",
+        "trained",
+    ],
+    ["experiment", "dry_step", "session", "failure", "run", "resume"],
     ["testing", "cli", "__main__"],
 ]
 ORDER = [name for level in LEVELS for name in level]

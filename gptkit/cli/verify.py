@@ -9,9 +9,9 @@ from gptkit.cli.terminal import printable
 def verify(run: RunDirectory) -> None:
     """Hash every checkpoint of a run again and say which are whole and what is damaged. Runs no plugin."""
     from gptkit.errors import CheckpointError
-    from gptkit.run_dir import RunDir
+    from gptkit.run_files import RunFiles
 
-    found = RunDir(run).verify()
+    found = RunFiles(run).verify()
     for name, problems in found.items():
         print(printable(f"{name:<12} {'damaged' if problems else 'whole'}"))
     sys.stdout.flush()
