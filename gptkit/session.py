@@ -135,10 +135,9 @@ class Session:
             return
         with suppress(CheckpointError):
             self.directory.wait()
-        try:
+        with suppress(OSError):  # A picture that finds no room is no reason to end otherwise.
             self.directory.draw()
-        finally:
-            self.directory.close()
+        self.directory.close()
 
 
 def evaluation_of(saved: dict[str, Any]) -> Evaluation:

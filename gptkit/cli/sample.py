@@ -43,6 +43,8 @@ def sample(
         where = choose_device(device).value
     except ValueError as error:
         raise UsageError(f"--device: {error}") from None
+    if trust_plugins:
+        terminal.complain(f"running the plugin files that {run} carries, as you trust them")
     trained = load(
         run,
         checkpoint=checkpoint,

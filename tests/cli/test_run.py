@@ -61,14 +61,15 @@ def test_run_of_hours_says_so_before_it_begins(gptkit: Gptkit, monkeypatch: pyte
 
 
 def test_interrupt_exits_130_and_says_where_the_run_is(gptkit: Gptkit, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(experiment: object) -> Iterator[object]:
+    def interrupted(experiment: object, stop: object) -> Iterator[object]:
+        Path("mine").mkdir()
         raise KeyboardInterrupt
         yield
 
     monkeypatch.setattr("gptkit.run.run", interrupted)
     outcome = gptkit("run", "small.toml", "--out", "mine")
     assert outcome.code == 130
-    assert outcome.out.endswith("stopped: the last checkpoint saved, if there is one, is in mine\n")
+    assert outcome.out.endswith("stopped at once. What was saved by then stays: gptkit resume mine\n")
 
 
 PLUGINS = {
