@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from gptkit.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from gptkit.assemble import build as build
+    from gptkit.building import build as build
     from gptkit.trained import load as load
 
 __version__ = "0.1.0"
@@ -14,7 +14,7 @@ __all__ = ["__version__", "build", "hookimpl", "load"]
 
 # Both need torch, which takes a second or two to import: `gptkit --help` must not wait for it. Neither is called
 # what a module is called, which would take its place here as soon as it is imported.
-_LAZY = {"build": "gptkit.assemble", "load": "gptkit.trained"}
+_LAZY = {"build": "gptkit.building", "load": "gptkit.trained"}
 
 
 def __getattr__(name: str) -> Any:

@@ -2,9 +2,8 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -26,7 +25,7 @@ from gptkit.interfaces import (
 from gptkit.leaves import spell
 from gptkit.model import GPT
 from gptkit.plugins import Plugins, explain
-from gptkit.recipe import Recipe, read
+from gptkit.recipe import Recipe
 from gptkit.registry import Registry, describe
 from gptkit.resolve import resolve
 from gptkit.resolved import Choice, Resolved
@@ -161,25 +160,6 @@ def problems_of(build: Callable[[], object]) -> Iterable[Problem]:
         # A part may need real numbers to be built. If it cannot be built with them either, `model` says so.
         pass
     return ()
-
-
-def build(
-    recipe: str | Path, *, vocab_size: int, overrides: Sequence[str] = (), plugins: Sequence[str | Path] = ()
-) -> GPT:
-    """Return the model of a recipe, with its first weights, on the CPU.
-
-    Args:
-        vocab_size: Number of distinct tokens.
-        overrides: Changes to the recipe, each as `--set` takes them: `model.attention=naive`.
-        plugins: Plugin files besides those that the recipe names.
-
-    Raises:
-        RecipeError: If the recipe is wrong; says everything that is.
-        PluginError: If a plugin does not load, or a part of it cannot be built.
-    """
-    written = read(Path(recipe), overrides)
-    found = Plugins([*written.plugins, *map(Path, plugins)])
-    return assembler_of(written, found).model(vocab_size)
 
 
 def assembler_of(recipe: Recipe, plugins: Plugins) -> Assembler:

@@ -21,12 +21,11 @@ from gptkit.hardware import Decision, choose_device, choose_dtype, matmul_rate
 from gptkit.interfaces import Tokenizer
 from gptkit.model import GPT
 from gptkit.plugins import Plugins
-from gptkit.recipe import Recipe, read
+from gptkit.recipe import Recipe
 from gptkit.rehearsal import rehearse
 from gptkit.resolved import Resolved
 from gptkit.run_dir import RunDir
-from gptkit.run_files import RunFiles
-from gptkit.trust import plugin_files
+from gptkit.trust import read_trusted
 
 RUNS = Path("runs")
 
@@ -132,9 +131,7 @@ def prepare(
     """
     if out is not None:
         RunDir.check_free(out)
-    earlier = RunFiles.of(recipe)
-    written = earlier.read(overrides) if earlier else read(recipe, overrides)
-    found = Plugins(plugin_files(written, earlier, plugins, trust_plugins=trust_plugins))
+    written, found = read_trusted(recipe, overrides, plugins, trust_plugins=trust_plugins)
     return ready(written, found, out)
 
 

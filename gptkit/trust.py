@@ -4,9 +4,28 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gptkit.errors import Problem, RecipeError, UsageError
-from gptkit.recipe import Recipe
+from gptkit.plugins import Plugins
+from gptkit.recipe import Recipe, read
 from gptkit.run_files import RunFiles
 from gptkit.untrusted import digest
+
+
+def read_trusted(
+    path: Path, overrides: Sequence[str], named: Sequence[Path], *, trust_plugins: bool
+) -> tuple[Recipe, Plugins]:
+    """Return a recipe and the plugins that it may use.
+
+    Args:
+        named: Plugin files that the user named.
+
+    Raises:
+        RecipeError: If the recipe cannot be read.
+        PluginError: If a plugin does not load.
+        UsageError: If the recipe is a run directory's, which carries plugin files that nobody trusts.
+    """
+    directory = RunFiles.of(path)
+    written = directory.read(overrides) if directory else read(path, overrides)
+    return written, Plugins(plugin_files(written, directory, named, trust_plugins=trust_plugins))
 
 
 def plugin_files(

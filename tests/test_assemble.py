@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 import gptkit
-from gptkit.assemble import Assembler, build
+from gptkit.assemble import Assembler
+from gptkit.building import build
 from gptkit.components.block.pre_norm import PreNormBlock
 from gptkit.errors import DataError, PluginError, RecipeError
 from gptkit.plugins import Plugins

@@ -36,6 +36,6 @@ def test_a_fault_that_is_not_understood_is_refused(monkeypatch: pytest.MonkeyPat
     with pytest.raises(UsageError) as caught:
         faults.reach("save")
     assert str(caught.value) == (
-        f"GPTKIT_FAULT={fault}: expected ACTION@PLACE:NUMBER, with an action of kill, interrupt, terminate or an error "
-        "such as EIO"
+        f"GPTKIT_FAULT={fault}: expected ACTION@PLACE:NUMBER, with an action of kill, interrupt, terminate or an "
+        "error such as EIO"
     )

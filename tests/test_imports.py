@@ -36,6 +36,7 @@ LEVELS = [
         "run_dir",
         "trust",
         "trained",
+        "building",
     ],
     ["experiment", "dry_step", "session", "failure", "run", "resume"],
     ["testing", "cli", "__main__"],

@@ -73,5 +73,5 @@ def test_what_is_not_the_disks_fault_comes_as_it_is() -> None:
         raise CheckpointError("rotten")
 
     saver.start(fail)
-    with pytest.raises(CheckpointError, match="^rotten$"):
+    with pytest.raises(CheckpointError, match=r"^rotten$"):
         saver.wait()

@@ -13,6 +13,7 @@ import torch
 
 import gptkit
 from gptkit import tensor_file
+from gptkit.cli.recipe import check, show
 from gptkit.errors import CheckpointError, UsageError
 from gptkit.experiment import prepare
 from gptkit.resume import prepare_resume
@@ -62,6 +63,9 @@ USES: dict[str, Callable[..., object]] = {
     "load": gptkit.load,
     "resume": lambda root, **named: prepare_resume(root, overrides=["train.max_iters=3"], **named),
     "run again": lambda root, **named: prepare(root / "resolved.toml", **named),
+    "build": lambda root, **named: gptkit.build(root / "resolved.toml", vocab_size=5, **named),
+    "check": lambda root, **named: check(root / "resolved.toml", **named),
+    "show": lambda root, **named: show(root / "resolved.toml", **named),
 }
 
 

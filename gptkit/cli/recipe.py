@@ -2,7 +2,7 @@
 
 import typer
 
-from gptkit.cli.options import Overrides, PluginFiles, RecipeFile
+from gptkit.cli.options import Overrides, PluginFiles, RecipeFile, TrustPlugins
 
 app = typer.Typer(
     help="Check a recipe, show it with everything filled in, or print its schema.",
@@ -12,33 +12,40 @@ app = typer.Typer(
 
 
 @app.command("check")
-def check(recipe: RecipeFile, overrides: Overrides = None, plugins: PluginFiles = None) -> None:
+def check(
+    recipe: RecipeFile,
+    overrides: Overrides = None,
+    plugins: PluginFiles = None,
+    trust_plugins: TrustPlugins = False,
+) -> None:
     """Say everything that is wrong with a recipe, without reading its data or training."""
     from gptkit.assemble import assembler_of
     from gptkit.cli.warnings import warn_of_failures
-    from gptkit.plugins import Plugins
-    from gptkit.recipe import read
+    from gptkit.trust import read_trusted
 
-    written = read(recipe, overrides or ())
-    found = Plugins([*written.plugins, *(plugins or ())])
+    written, found = read_trusted(recipe, overrides or (), plugins or (), trust_plugins=trust_plugins)
     warn_of_failures(found)
     assembler_of(written, found)
     print(f"{recipe}: nothing wrong")
 
 
 @app.command("show")
-def show(recipe: RecipeFile, overrides: Overrides = None, plugins: PluginFiles = None) -> None:
+def show(
+    recipe: RecipeFile,
+    overrides: Overrides = None,
+    plugins: PluginFiles = None,
+    trust_plugins: TrustPlugins = False,
+) -> None:
     """Print a recipe with every default filled in, and where each value was written."""
     import tomli_w
 
     from gptkit.leaves import spell
-    from gptkit.plugins import Plugins
-    from gptkit.recipe import read
     from gptkit.resolve import resolve
     from gptkit.toml_lines import key_lines
+    from gptkit.trust import read_trusted
 
-    written = read(recipe, overrides or ())
-    resolved = resolve(written, Plugins([*written.plugins, *(plugins or ())]))
+    written, found = read_trusted(recipe, overrides or (), plugins or (), trust_plugins=trust_plugins)
+    resolved = resolve(written, found)
     text = tomli_w.dumps(resolved.document)
     places = {
         line: resolved.places[spell(key)] for key, line in key_lines(text).items() if spell(key) in resolved.places

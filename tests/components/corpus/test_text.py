@@ -68,6 +68,26 @@ def test_line_ends_and_byte_order_mark_stay_as_they_are(write: Write) -> None:
     assert read(write(a_txt=b"\xef\xbb\xbfone\r\ntwo\rthree\n") / "a.txt") == "\ufeffone\r\ntwo\rthree\n"
 
 
+@pytest.mark.parametrize("size", [1, 2, 3, 5])
+def test_a_text_is_the_same_however_it_is_cut_into_pieces(
+    write: Write, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    monkeypatch.setattr("gptkit.components.corpus.text.PIECE", size)
+    text = "naïve €5 😀\0\r\n" * 5
+    root = write(a_txt=text.encode(), b_txt=text.encode())
+    corpus = TextCorpus(path=root, validation_share=0.3)
+    assert "".join(corpus.pieces()) == corpus.text == f"{text}\n{text}"
+    assert ("".join(corpus.train()) + "".join(corpus.validation()), corpus.cut) == (
+        corpus.text,
+        int(len(corpus.text) * 0.7),
+    )
+    file = write(c_txt=text.encode() + b"\xff" + text.encode()) / "c.txt"
+    assert refusal(file).startswith(f"{file}: not UTF-8: byte 0xff at offset {len(text.encode())}. ")
+    assert refusal(write(d_txt="€".encode()[:2]) / "d.txt").startswith(
+        f"{root / 'd.txt'}: not UTF-8: byte 0xe2 at offset 0"
+    )
+
+
 def test_a_missing_path_is_named(tmp_path: Path) -> None:
     missing = tmp_path / "nowhere.txt"
     assert refusal(missing) == f"{missing}: no such file, directory or match of a glob"
