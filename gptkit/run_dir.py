@@ -1,6 +1,5 @@
 """A run on disk, written: made, sampled into, saved. The names are those of `run_files`."""
 
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -90,7 +89,8 @@ class RunDir(RunFiles):
                 # The last: without it this is no run directory.
                 named = {"plugins": copies} if copies else {}
                 write_file(root / RESOLVED, tomli_w.dumps({**named, **document}).encode())
-                sync_directory(root)
+                for folder in (root / PLUGINS, root) if copies else (root,):
+                    sync_directory(folder)
         except BaseException:
             for path in root.iterdir():
                 if path.name != LOCK:
@@ -107,7 +107,7 @@ class RunDir(RunFiles):
         copy = self.root / PLUGINS / file.name
         if copy.exists():
             copy = copy.with_name(f"{file.stem}_{i}{file.suffix}")
-        shutil.copyfile(file, copy)
+        write_file(copy, file.read_bytes())
         return copy.relative_to(self.root).as_posix()
 
     def lock(self) -> None:

@@ -101,15 +101,14 @@ def gptkit(directory: Path, **options: Any) -> "subprocess.Popen[str]":
     return subprocess.Popen([*command, *many, "--set", "train.sample_interval=0"], **options)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_real_signal_to_a_real_process(tmp_path: Path, number: int, code: int) -> None:
+def test_a_real_signal_to_a_real_process(tmp_path: Path) -> None:
     with gptkit(tmp_path) as process:
         assert process.stdout is not None
         while not process.stdout.readline().startswith("step "):
             assert process.poll() is None
-        process.send_signal(number)
+        process.send_signal(signal.SIGTERM)
         told, complaint = process.communicate(timeout=60)
-    assert (process.returncode, complaint) == (code, "")
+    assert (process.returncode, complaint) == (143, "")
     assert f"To go on: gptkit resume {tmp_path / 'run'}\n" in told
     assert not (tmp_path / "run" / "lock").exists()
 
