@@ -1,5 +1,6 @@
 """Reads a recipe: the file, the one it is based on, and the overrides."""
 
+import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,9 @@ from gptkit.errors import Problem, RecipeError
 from gptkit.keys import FILE_KEYS
 from gptkit.leaves import Leaf, Source, overlay, spread
 from gptkit.toml_lines import Key
+
+# Far more than a recipe says, and little enough to look through line by line.
+LIMIT = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,16 @@ def read_file(path: Path, asked: str) -> dict[Key, Leaf]:
 def read_text(path: Path, asked: str) -> str:
     """Return the text of a recipe file, without the byte-order mark that some editors write."""
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        # Looked at before it is opened, because a device has no end and a pipe keeps whoever opens it waiting.
+        if stat.S_ISREG(path.stat().st_mode) or path.is_dir():
+            with path.open("rb") as file:
+                content = file.read(LIMIT + 1)
+            reason = f"it is larger than {LIMIT:,} bytes" if len(content) > LIMIT else ""
+        else:
+            content, reason = b"", "it is no file"
+        if reason:
+            raise RecipeError([Problem(asked, "", f"{path} cannot be read: {reason}")])
+        return content.decode("utf-8-sig")
     except FileNotFoundError:
         raise RecipeError([Problem(asked, "", f"no such file: {path}")]) from None
     except OSError as error:

@@ -14,8 +14,9 @@ import torch
 import gptkit
 from gptkit import tensor_file
 from gptkit.cli.recipe import check, show
-from gptkit.errors import CheckpointError, UsageError
+from gptkit.errors import CheckpointError, RecipeError, UsageError
 from gptkit.experiment import prepare
+from gptkit.recipe import read
 from gptkit.resume import prepare_resume
 from gptkit.run_dir import RunDir
 from gptkit.untrusted import LIMIT, read_bytes, read_json
@@ -142,6 +143,20 @@ def test_a_run_is_not_based_on_another_recipe(root: Path) -> None:
         CheckpointError, match=f"^{file} is based on another recipe, and a run's own is whole in itself$"
     ):
         gptkit.load(root, trust_plugins=True)
+
+
+def test_a_recipe_is_a_file_of_a_recipes_size(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "large.toml").write_bytes(b"#" * ((1 << 20) + 1))
+    for base, reason in (
+        ("/dev/zero", "it is no file"),
+        (f"{tmp_path}/pipe", "it is no file"),
+        (f"{tmp_path}/large.toml", "it is larger than 1,048,576 bytes"),
+    ):
+        (tmp_path / "mine.toml").write_text(f'base = "{base}"\n')
+        with pytest.raises(RecipeError) as caught:
+            read(tmp_path / "mine.toml")
+        assert str(caught.value) == f"{tmp_path}/mine.toml:1  {base} cannot be read: {reason}"
 
 
 @pytest.mark.parametrize("name", ["../../secret", "/etc/passwd", "plugins/../../secret", 5])
