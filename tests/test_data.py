@@ -64,7 +64,7 @@ def test_a_vocabulary_may_have_more_characters_than_two_bytes_count() -> None:
     text = "".join(map(chr, range(0x10000, 0x10000 + 70_000)))
     tokenizer, data = tokenize(Pieces([text], [text]), CharTokenizer, 2)
     assert tokenizer.vocab_size == 70_000
-    assert torch.equal(data.train, torch.arange(70_000, dtype=data.train.dtype))
+    assert torch.equal(data.train.long(), torch.arange(70_000))
     inputs, targets = batch(data.train, 4, 8, seed=0, step=0)
     assert inputs.dtype == targets.dtype == torch.int64
 
