@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from gptkit.cli import components, plugins, recipe, run, sample
+from gptkit.cli import check, components, new, plugins, recipe, run, sample
 from gptkit.errors import GptkitError
 
 app = typer.Typer(
@@ -17,6 +17,8 @@ app = typer.Typer(
 )
 app.command("run")(run.run)
 app.command("sample")(sample.sample)
+app.command("new")(new.new)
+app.command("check")(check.check)
 app.add_typer(components.app, name="components")
 app.command("plugins")(plugins.plugins)
 app.add_typer(recipe.app, name="recipe")

@@ -12,7 +12,7 @@ from torch import Tensor
 from gptkit.attention import SoftmaxAttention, causal
 from gptkit.components.attention.naive import NaiveAttention
 from gptkit.testing.accuracy import assert_as_accurate
-from gptkit.testing.case import Case
+from gptkit.testing.case import Build, Case
 from gptkit.testing.passes import Results, gradients
 
 
@@ -63,6 +63,11 @@ def attend_equals_reference(attention: SoftmaxAttention, case: Case) -> None:
     expected = expect(case)
     found = expected.inputs.results(attention)
     assert_as_accurate(found, expected.reference, expected.oracle, expected.sizes, case)
+
+
+def attends_as_reference(build: Build[SoftmaxAttention], case: Case) -> None:
+    """Assert that `attend` alone has the reference's output and gradients, row by row."""
+    attend_equals_reference(case.build(build), case)
 
 
 # A benchmark asks for the same one for each attention in turn, and at its sizes this takes seconds.

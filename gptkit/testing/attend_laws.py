@@ -46,7 +46,7 @@ def constant_values_come_back(build: Build[SoftmaxAttention], case: Case) -> Non
     assert_equal(found, v.expand_as(q), "the mean of constant values", case)
 
 
-def honours_visible(build: Build[SoftmaxAttention], case: Case) -> None:
+def attend_honours_visible(build: Build[SoftmaxAttention], case: Case) -> None:
     """Assert that a hidden key is as good as none, and that None is the causal rule."""
     attention, (q, k, v) = case.build(build), case.qkv()
     found = attention.attend(q, k, v, causal(q, k))

@@ -1,5 +1,3 @@
-from copy import deepcopy
-
 import pytest
 import torch
 from torch import Tensor
@@ -29,22 +27,6 @@ def depth(weights: list[Tensor]) -> Tensor:
     return torch.stack([(weight - 0.5).square().sum() for weight in weights]).sum()
 
 
-def descend(optimizer: torch.optim.Optimizer, weights: list[Tensor], steps: int) -> None:
-    for _ in range(steps):
-        optimizer.zero_grad()
-        depth(weights).backward()
-        optimizer.step()
-
-
-@optimizers
-def test_a_convex_loss_falls(entry: Entry) -> None:
-    groups = bowl(0)
-    weights = all_parameters(groups)
-    before = depth(weights).detach()
-    descend(build(entry, groups, learning_rate=0.05, weight_decay=0.0), weights, 100)
-    assert depth(weights) < before / 10
-
-
 @optimizers
 def test_every_parameter_is_in_exactly_one_group(entry: Entry) -> None:
     model = small_model()
@@ -64,20 +46,6 @@ def test_weights_decay_and_vectors_do_not(entry: Entry) -> None:
     shares = (1 - 0.1 * 0.5, 1 - 0.1 * 0.5, 1.0)
     for old, new, share in zip(before, all_parameters(groups), shares, strict=True):
         torch.testing.assert_close(new.detach(), old * share)
-
-
-@optimizers
-def test_saved_state_goes_on_bit_for_bit(entry: Entry) -> None:
-    ours, theirs = bowl(0), bowl(1)
-    first, second = build(entry, ours, learning_rate=0.01), build(entry, theirs, learning_rate=0.5)
-    descend(first, all_parameters(ours), 3)
-    with torch.no_grad():
-        for old, new in zip(all_parameters(ours), all_parameters(theirs), strict=True):
-            new.copy_(old)
-    second.load_state_dict(deepcopy(first.state_dict()))
-    for optimizer, groups in ((first, ours), (second, theirs)):
-        descend(optimizer, all_parameters(groups), 3)
-    assert all(map(torch.equal, all_parameters(ours), all_parameters(theirs)))
 
 
 @optimizers

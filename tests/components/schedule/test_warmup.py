@@ -1,4 +1,5 @@
-import math
+"""The schedules that begin with a warm-up."""
+
 from typing import Any
 
 import pytest
@@ -7,11 +8,7 @@ from hypothesis import strategies as st
 
 from gptkit.components.schedule.cosine import CosineSchedule
 from gptkit.components.schedule.wsd import WsdSchedule
-from gptkit.interfaces import Schedule
-from gptkit.plugins import Plugins
-from gptkit.registry import Entry
 
-every = pytest.mark.parametrize("entry", Plugins().registry.of("schedule"), ids=lambda entry: entry.name)
 warming = pytest.mark.parametrize("kind", [CosineSchedule, WsdSchedule])
 
 
@@ -20,22 +17,6 @@ def options(draw: st.DrawFn) -> dict[str, Any]:
     total = draw(st.integers(1, 300))
     floor = draw(st.floats(0, 0.99))
     return {"total": total, "warmup": draw(st.integers(0, total - 1)), "floor": floor}
-
-
-@every
-@given(total=st.integers(1, 10_000), share=st.floats(0, 1))
-def test_every_step_has_a_finite_factor_that_is_not_negative(entry: Entry, total: int, share: float) -> None:
-    schedule = entry.part(total)
-    for step in (0, int(share * total), total):
-        assert 0 <= schedule(step) < math.inf
-
-
-@every
-def test_the_factor_depends_on_the_step_alone(entry: Entry) -> None:
-    schedule: Schedule = entry.part(20)
-    forth = [schedule(step) for step in range(21)]
-    back = [schedule(step) for step in reversed(range(21))]
-    assert forth == back[::-1] == [entry.part(20)(step) for step in range(21)]
 
 
 @warming
