@@ -103,8 +103,9 @@ EVERY_MODULE = [
     of(MODULES, module_laws.every_parameter_gets_a_gradient, broad_cases, share=0.2),
     of(MODULES, gradient_laws.gradients_are_right, broad_cases, share=0.5),
     of(MODULES, limit_laws.limits_are_declared, small_cases, share=0.1),
-    of(MODULES, compile_laws.compiles_to_one_graph, one_shape, share=0.05),
-    of(MODULES, compile_laws.compiled_equals_eager, one_shape, share=0.05),
+    of(MODULES, compile_laws.compiles_to_one_graph, one_shape, share=0.02),
+    of(MODULES, compile_laws.compiles_for_any_length, one_shape, share=0.02),
+    of(MODULES, compile_laws.compiled_equals_eager, one_shape, share=0.02),
 ]
 EACH_POSITION_ALONE = [
     of(("feed_forward", "norm"), module_laws.positions_are_independent, small_cases),
@@ -127,7 +128,7 @@ MIXING = [
     of(MIXERS, memory_laws.cache_keeps_positions, small_cases, share=0.5),
     of(MIXERS, memory_laws.memories_are_apart, small_cases, share=0.5),
     of(MIXERS, memory_laws.decoding_waits_for_nothing, small_cases, share=0.2),
-    of(MIXERS, compile_laws.decoding_compiles_once, one_shape, share=0.05),
+    of(MIXERS, compile_laws.decoding_compiles_once, one_shape, share=0.02),
 ]
 ATTEND = [
     of(("attention",), law, attended_cases, only=(SoftmaxAttention,))

@@ -39,6 +39,21 @@ def compiled_equals_eager(build: Build[nn.Module], case: Case, *, backend: str =
         assert_equal(compiled[name], expected, f"{name}, compiled", case)
 
 
+def compiles_for_any_length(build: Build[nn.Module], case: Case) -> None:
+    """Assert that a compiled part takes inputs of other lengths, and gives what the part gives."""
+    ready("aot_eager")
+    case = replace(case, dtype=torch.float32)
+    part, eager = case.build(build), case.build(build)
+    part.compile(fullgraph=True, backend="aot_eager")
+    # All within the context that the part was built for. The second shows the compiler that lengths differ, and
+    # the third is one that it has not seen.
+    for T in (case.T, case.T + 3, case.T + 1, 1):
+        x = replace(case, T=T).x()
+        with quiet_compiler():
+            found = part(x)
+        assert_equal(found, eager(x), f"the output at T={T}, compiled at other lengths", case)
+
+
 def decoding_compiles_once(build: Build[Attention | Block], case: Case, *, backend: str = "aot_eager") -> None:
     """Assert that passes of one token behind a memory share one graph, and give what one pass over all gives.
 

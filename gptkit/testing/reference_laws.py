@@ -26,7 +26,7 @@ def reference_keeps_the_laws(build: Build[nn.Module], case: Case) -> None:
         module_laws.rows_are_independent,
         module_laws.eval_is_deterministic,
     ]
-    if isinstance(case.build(reference), Attention):
+    if isinstance(case.build(build), Attention):
         laws.append(never_reads_the_future)
     for law in (*laws, gradients_are_right):
         try:

@@ -78,8 +78,9 @@ def long_cases(subject: Subject, **given: st.SearchStrategy[Any]) -> st.SearchSt
 
 
 def flags(subject: Subject) -> st.SearchStrategy[tuple[tuple[str, bool], ...]]:
-    """Return a strategy of values for the options that are true or false."""
-    return st.tuples(*(st.tuples(st.just(name), st.booleans()) for name in subject.flags))
+    """Return a strategy of options that are not at their default."""
+    each = (st.sampled_from([None, flag]) for flag in subject.flags)
+    return st.tuples(*each).map(lambda drawn: tuple(flag for flag in drawn if flag))
 
 
 def texts(_: Subject) -> st.SearchStrategy[TextCase]:

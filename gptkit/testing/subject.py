@@ -96,10 +96,10 @@ class Subject:
         return sizes
 
     @cached_property
-    def flags(self) -> list[str]:
-        """Names of its options that are either true or false, and that nobody set."""
+    def flags(self) -> list[tuple[str, bool]]:
+        """Its options that are either true or false and that nobody set, each with what is not its default."""
         return [
-            option.name
+            (option.name, not option.default)
             for option in options(self.part).values()
             if isinstance(option.default, bool) and option.name not in self.options
         ]

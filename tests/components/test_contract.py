@@ -11,7 +11,7 @@ from torch import nn
 from gptkit.plugins import Plugins
 from gptkit.testing import contract
 
-README = Path(__file__).parents[1] / "README.md"
+README = Path(__file__).parents[2] / "README.md"
 # What a part cannot do without, and nobody can guess.
 OPTIONS = {("corpus", "text"): {"path": README}}
 
