@@ -76,14 +76,21 @@ def parts_of(
     target: str, settings: list[str], plugins: list[Path], device: "torch.device"
 ) -> "tuple[list[Examined], list[Subject]]":
     """Return what a target names: how it loaded, where it is a plugin file, and its parts."""
-    from gptkit.testing.examine import parts_called, parts_of_file, parts_of_recipe
+    from gptkit.errors import PluginError
+    from gptkit.testing.examine import SECONDS, parts_of_file
+    from gptkit.testing.guards import TookTooLong, at_most, listening
+    from gptkit.testing.targets import parts_called, parts_of_recipe
 
     if Path(target).suffix == ".py":
         loading, subjects = parts_of_file(Path(target), device)
         return [loading], subjects
-    if Path(target).suffix == ".toml":
-        return [], parts_of_recipe(Path(target), plugins, device)
-    return [], parts_called(target, settings, plugins, device)
+    try:
+        with at_most(SECONDS, target), listening(target):
+            if Path(target).suffix == ".toml":
+                return [], parts_of_recipe(Path(target), plugins, device)
+            return [], parts_called(target, settings, plugins, device)
+    except TookTooLong as error:
+        raise PluginError(f"{target}: to load its plugins, {error}") from error
 
 
 def select(subject: "Subject", only: list[str]) -> list[Any]:

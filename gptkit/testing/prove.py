@@ -200,4 +200,4 @@ def where(error: BaseException, subject: Subject) -> Iterator[str]:
 
 def checks_of(subject: Subject, level: str = "1") -> list[Check]:
     """Return the checks of a part's kind, up to a level."""
-    return [check for check in CHECKS if check.concerns(subject) and check.level <= level]
+    return [check for check in CHECKS if check.concerns(subject) and int(check.level) <= int(level)]

@@ -327,3 +327,28 @@ def test_a_command_that_cannot_be_followed(
 def test_a_deep_check_tries_ten_times_as_many_inputs(gptkit: Gptkit) -> None:
     outcome = gptkit("check", "wsd", "--only", "is_defined_throughout", "--deep")
     assert "500 inputs" in row(outcome, "is_defined_throughout")
+
+
+def test_a_plugin_of_a_recipe_that_prints_does_not_spoil_json(
+    gptkit: Gptkit, written: Written, tmp_path: Path
+) -> None:
+    file = written("print('hello')\nMine = type('Mine', (LayerNorm,), {})")
+    recipe = tmp_path / "mine.toml"
+    recipe.write_text(f'base = "{ROOT}/recipes/gpt_tiny.toml"\nplugins = ["{file}"]\nmodel.norm = "mine"\n')
+    outcome = gptkit("check", str(recipe), "--json", "--only", "is_finite_at_rest")
+    assert outcome.code == 0
+    (norm,) = json.loads(outcome.out)
+    assert norm["part"].startswith("norm mine: Mine (")
+    assert "hello" in outcome.err
+
+
+def test_a_plugin_of_a_recipe_that_hangs(
+    gptkit: Gptkit, written: Written, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gptkit.testing.examine.SECONDS", 0.2)
+    file = written("import time\ntime.sleep(60)\nMine = LayerNorm")
+    recipe = tmp_path / "mine.toml"
+    recipe.write_text(f'base = "{ROOT}/recipes/gpt_tiny.toml"\nplugins = ["{file}"]\n')
+    outcome = gptkit("check", str(recipe))
+    assert outcome.code == 1
+    assert outcome.err == f"{recipe}: to load its plugins, it takes longer than 0.2 seconds\n"
