@@ -29,7 +29,8 @@ class Inputs:
     def results(self, attention: SoftmaxAttention) -> Results:
         """Return the output of an attention's `attend`, and the gradients of the queries, keys and values."""
         q, k, v = (x.detach().requires_grad_() for x in (self.q, self.k, self.v))
-        y = attention.attend(q, k, v, self.visible)
+        # A copy, so that what one attention does to it is not the next one's fault.
+        y = attention.attend(q, k, v, None if self.visible is None else self.visible.clone())
         return {"output": y.detach(), **gradients(y, {"q": q, "k": k, "v": v}, self.gradient)}
 
     def seen(self) -> Bool[Tensor, "B H T S"]:

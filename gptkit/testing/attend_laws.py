@@ -71,8 +71,19 @@ def broadcasts_visible(build: Build[SoftmaxAttention], case: Case) -> None:
 
 
 def attend_mutates_nothing(build: Build[SoftmaxAttention], case: Case) -> None:
-    """Assert that `attend` leaves queries, keys and values as they were."""
-    given = case.qkv()
-    case.build(build).attend(*given, case.visible())
+    """Assert that `attend` leaves queries, keys and values as they were, and what is visible too."""
+    given, visible = case.qkv(), case.visible()
+    case.build(build).attend(*given, visible)
     for name, found, expected in zip("qkv", given, case.qkv(), strict=True):
         assert_same(found, expected, f"{name} after `attend`", case)
+    if visible is not None and not visible.equal(case.draw_visible(str(case.visible_axes))):
+        raise AssertionError(f"`visible` is another after `attend` ({case})")
+
+
+def attend_forgets(build: Build[SoftmaxAttention], case: Case) -> None:
+    """Assert that `attend` does not depend on what it was given before, of as many queries and other keys."""
+    attention, fresh = case.build(build), case.build(build)
+    for earlier in (0, case.earlier + 2):
+        attention.attend(*replace(case, earlier=earlier).qkv())
+    found, expected = (each.attend(*case.qkv(), case.visible()) for each in (attention, fresh))
+    assert_same(found, expected, "the output of `attend` after others", case)

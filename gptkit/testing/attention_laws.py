@@ -1,5 +1,7 @@
 """Laws of every attention, and of every block, which is as blind to the future as the attention in it."""
 
+from dataclasses import replace
+
 import torch
 
 from gptkit.interfaces import Attention, Block, Place
@@ -15,7 +17,8 @@ def never_reads_the_future(build: Build[Attention | Block], case: Case) -> None:
     draw_weights(part, case)
     other = case.scale * case.draw("another future", *x.shape)
     y = part(x)
-    for t in range(1, case.T):
+    # Each of a few positions; of many, those at which a mistake would begin.
+    for t in range(1, case.T) if case.T < 10 else (1, case.T // 2, case.T - 1):
         changed = part(torch.cat((x[:, :t], other[:, t:]), dim=1))
         assert_equal(
             changed[:, :t], y[:, :t], f"the output before position {t}, from which on the input changed", case
@@ -23,7 +26,9 @@ def never_reads_the_future(build: Build[Attention | Block], case: Case) -> None:
 
 
 def reads_the_past(build: Build[Attention | Block], case: Case) -> None:
-    """Assert that the last position depends on the first: what mixes nothing is no attention."""
+    """Assert that a position depends on the one before it: what mixes nothing is no attention."""
+    # With options as they are: a window of one position is a choice.
+    case = replace(case, options=())
     part, x = case.build(build), case.x()
     draw_weights(part, case)
     other = torch.cat((x[:, :1] + 1 + torch.arange(case.C, device=case.device), x[:, 1:]), dim=1)
@@ -53,6 +58,7 @@ def honours_visible(build: Build[Attention | Block], case: Case) -> None:
 
 def asks_its_place(build: Build[Attention | Block], case: Case) -> None:
     """Assert that queries and keys are turned by the position, from the place's first token on."""
+    case = replace(case, options=())
     part, x = case.build(build), case.x()
     draw_weights(part, case)
     turn = PlaceByScale(case.dims())

@@ -29,7 +29,8 @@ class Case(Input):
             None is the causal rule.
         strided: Whether inputs lie in memory with their axes in reverse.
         turned: Whether a position turns queries and keys.
-        flags: Options of the part that are not at their default, with their values.
+        options: Options of the part that are not at their default, with their values.
+        spare: Positions of the context behind the input.
     """
 
     B: int = 2
@@ -41,7 +42,8 @@ class Case(Input):
     visible_axes: str | None = None
     strided: bool = False
     turned: bool = False
-    flags: tuple[tuple[str, bool], ...] = ()
+    options: tuple[tuple[str, int], ...] = ()
+    spare: int = 3
     seed: int = 0
     dtype: torch.dtype = torch.float64
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
@@ -58,13 +60,14 @@ class Case(Input):
 
     def dims(self, dropout: float = 0.0) -> Dims:
         """Return the sizes that a part for this input is built with."""
-        # A context longer than the input, so that a memory has places which nothing may look at.
-        return Dims(n_layer=1, n_head=self.H, n_embd=self.C, block_size=self.S + 3, vocab_size=7, dropout=dropout)
+        # Where the context is longer than the input, a memory has places which nothing may look at.
+        block_size = self.S + self.spare
+        return Dims(n_layer=1, n_head=self.H, n_embd=self.C, block_size=block_size, vocab_size=7, dropout=dropout)
 
     def build(self, build: Build[Module], dropout: float = 0.0) -> Module:
         """Return a part for this input, in eval mode, with the first weights that it draws itself."""
         with seeded(torch.device("cpu"), self.seed, "weights"):
-            part = build(self.dims(dropout), **dict(self.flags))
+            part = build(self.dims(dropout), **dict(self.options))
         return part.to(self.device, self.dtype).eval()
 
     def draw(self, purpose: str, *shape: int) -> Float[Tensor, "..."]:
@@ -105,7 +108,7 @@ class Case(Input):
         is_so = [name for name in ("strided", "turned") if getattr(self, name)]
         words = [
             *is_so,
-            *(f"{name}={value}" for name, value in self.flags),
+            *(f"{name}={value}" for name, value in self.options),
             str(self.dtype).removeprefix("torch."),
         ]
         return f"{sizes}{visible} {' '.join(words)} on {self.device}"

@@ -16,6 +16,7 @@ from gptkit.interfaces import HasReference
 from gptkit.testing import (
     attend_laws,
     attention_laws,
+    block_laws,
     compile_laws,
     corpus_laws,
     dropout_laws,
@@ -23,10 +24,12 @@ from gptkit.testing import (
     limit_laws,
     memory_laws,
     module_laws,
+    number_laws,
     optimizer_laws,
     position_laws,
     reference_laws,
     schedule_laws,
+    state_laws,
     tokenizer_laws,
 )
 from gptkit.testing.attend_equivalence import attends_as_reference
@@ -40,6 +43,7 @@ from gptkit.testing.strategies import (
     bowls,
     broad_cases,
     cases,
+    far_cases,
     long_cases,
     nothing,
     runs,
@@ -52,7 +56,6 @@ Law = Callable[..., None]
 MODULES = ("attention", "feed_forward", "norm", "position", "block")
 MIXERS = ("attention", "block")
 DROPPERS = ("attention", "feed_forward", "block")
-REFERENCED = ("attention", "feed_forward", "norm")
 DTYPES = ("float64", "float32", "bfloat16", "float16")
 
 
@@ -85,23 +88,27 @@ def promise(law: Law) -> str:
 
 
 # One shape, because each takes seconds to compile.
-one_shape: Inputs = partial(broad_cases, B=st.just(2), T=st.just(5), strided=st.just(False))
+one_shape: Inputs = partial(broad_cases, B=st.just(2), T=st.just(5), strided=st.just(False), spare=st.just(3))
 one_width: Inputs = partial(broad_cases, B=st.just(2), T=st.just(9), strided=st.just(False))
 
 EVERY_MODULE = [
     of(MODULES, module_laws.keeps_shape_and_dtype, small_cases),
-    of(MODULES, module_laws.is_finite, small_cases),
-    of(MODULES, module_laws.is_precise),
     of(MODULES, module_laws.varies_with_the_input, broad_cases, share=0.2),
     of(MODULES, module_laws.rows_are_independent, small_cases),
     of(MODULES, module_laws.reads_any_layout),
     of(MODULES, module_laws.input_is_not_mutated),
-    of(MODULES, module_laws.eval_is_deterministic, share=0.5),
-    of(MODULES, module_laws.same_seed_same_weights, share=0.2),
-    of(MODULES, module_laws.state_dict_round_trips, small_cases, share=0.5),
-    of(MODULES, module_laws.reads_only_what_was_written, small_cases, share=0.5),
     of(MODULES, module_laws.every_parameter_gets_a_gradient, broad_cases, share=0.2),
+    of(MODULES, number_laws.is_finite, small_cases),
+    of(MODULES, number_laws.is_precise, broad_cases),
+    of(MODULES, number_laws.is_right_in_bfloat16, broad_cases),
+    of(MODULES, number_laws.takes_autocast, broad_cases, share=0.2),
     of(MODULES, gradient_laws.gradients_are_right, broad_cases, share=0.5),
+    of(MODULES, state_laws.eval_is_deterministic, share=0.5),
+    of(MODULES, state_laws.trains_as_it_evaluates, broad_cases, share=0.2),
+    of(MODULES, state_laws.forgets_earlier_passes, small_cases, share=0.2),
+    of(MODULES, state_laws.first_weights_are_drawn, broad_cases, share=0.2),
+    of(MODULES, state_laws.state_dict_round_trips, small_cases, share=0.5),
+    of(MODULES, state_laws.reads_only_what_was_written, small_cases, share=0.5),
     of(MODULES, limit_laws.limits_are_declared, small_cases, share=0.1),
     of(MODULES, compile_laws.compiles_to_one_graph, one_shape, share=0.02),
     of(MODULES, compile_laws.compiles_for_any_length, one_shape, share=0.02),
@@ -109,17 +116,24 @@ EVERY_MODULE = [
 ]
 EACH_POSITION_ALONE = [
     of(("feed_forward", "norm"), module_laws.positions_are_independent, small_cases),
-    of(("norm",), module_laws.is_finite_at_rest, small_cases),
+    of(("norm",), number_laws.is_finite_at_rest, small_cases),
+    of(("norm",), number_laws.is_precise_far_from_zero, broad_cases, share=0.2),
 ]
 DROPOUT = [
     of(DROPPERS, dropout_laws.dropout_is_off_in_eval, broad_cases, share=0.5),
     of(DROPPERS, dropout_laws.dropout_follows_the_seed, broad_cases, share=0.5),
+    of(DROPPERS, gradient_laws.gradients_are_right_in_training, broad_cases, share=0.2),
     of(("attention", "feed_forward"), dropout_laws.dropout_keeps_the_mean, one_width, share=0.1),
     of(("attention", "feed_forward"), dropout_laws.output_dropout_has_its_rate, one_width, share=0.1),
     of(("attention",), dropout_laws.dropout_has_its_rate, broad_cases, share=0.2, only=(SoftmaxAttention,)),
+    of(("attention",), dropout_laws.dropout_is_independent, broad_cases, share=0.1, only=(SoftmaxAttention,)),
+]
+BLOCK = [
+    of(("block",), block_laws.takes_any_parts, small_cases, share=0.2),
+    of(("block",), block_laws.uses_the_parts_it_is_given, small_cases, share=0.2),
 ]
 MIXING = [
-    of(MIXERS, attention_laws.never_reads_the_future, small_cases),
+    of(MIXERS, attention_laws.never_reads_the_future),
     of(MIXERS, attention_laws.reads_the_past, broad_cases, share=0.2),
     of(("attention",), attention_laws.constant_input_stays_constant, small_cases),
     of(MIXERS, attention_laws.honours_visible, small_cases),
@@ -138,15 +152,19 @@ ATTEND = [
         attend_laws.attend_honours_visible,
         attend_laws.broadcasts_visible,
         attend_laws.attend_mutates_nothing,
+        attend_laws.attend_forgets,
     )
 ]
 REFERENCE = [
-    of(REFERENCED, reference_laws.reference_keeps_the_laws, broad_cases, share=0.2, only=(HasReference,)),
-    *in_dtypes(REFERENCED, equals_reference, attended_cases, only=(SoftmaxAttention, HasReference)),
+    of(MODULES, reference_laws.reference_keeps_the_laws, broad_cases, share=0.2, only=(HasReference,)),
+    *in_dtypes(MODULES, equals_reference, attended_cases, only=(SoftmaxAttention, HasReference)),
     *in_dtypes(
         ("attention",), equals_reference, long_cases, suffix="_when_long", only=(SoftmaxAttention, HasReference)
     ),
     *in_dtypes(("attention",), attends_as_reference, attended_cases, only=(SoftmaxAttention,)),
+    *in_dtypes(
+        ("attention",), attends_as_reference, far_cases, suffix="_from_afar", only=(SoftmaxAttention,), share=0.2
+    ),
 ]
 POSITION = [
     of(("position",), law, small_cases)
@@ -175,6 +193,7 @@ OPTIMIZER = [
         optimizer_laws.moves_every_kind_of_weight,
         optimizer_laws.takes_each_weight_once,
         optimizer_laws.follows_the_learning_rate,
+        optimizer_laws.leaves_out_what_has_no_gradient,
         optimizer_laws.state_is_data,
         optimizer_laws.goes_on_from_its_state,
     )
@@ -196,6 +215,7 @@ CHECKS = (
     *EVERY_MODULE,
     *EACH_POSITION_ALONE,
     *DROPOUT,
+    *BLOCK,
     *MIXING,
     *ATTEND,
     *REFERENCE,

@@ -13,7 +13,7 @@ from gptkit.interfaces import Attention, Block, Place
 from gptkit.testing.accuracy import assert_equal
 from gptkit.testing.applies import NotHere
 from gptkit.testing.case import Build, Case
-from gptkit.testing.memory_laws import visible_slots
+from gptkit.testing.memory_laws import slots_of, visible_slots
 from gptkit.testing.passes import results
 
 
@@ -64,7 +64,7 @@ def decoding_compiles_once(build: Build[Attention | Block], case: Case, *, backe
     case = replace(case, dtype=torch.float32)
     part, x = case.build(build), case.x()
     whole = part(x)
-    memory = part.new_memory(case.B, case.dims().block_size)
+    memory = part.new_memory(case.B, slots_of(case))
     part.compile(fullgraph=True, backend=backend)
     for t in range(case.T):
         at = Place(torch.tensor(t, device=case.device), None, memory, visible_slots(t, t + 1, case))

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from gptkit.attention import SoftmaxAttention
-from gptkit.interfaces import Attention, Memory, Place
+from gptkit.interfaces import Attention, Block, Memory, Place
 from gptkit.testing.accuracy import assert_as_accurate
 from gptkit.testing.applies import NotHere
 from gptkit.testing.case import Build, Case
@@ -57,7 +57,7 @@ def equals_reference(build: Build[nn.Module], case: Case) -> None:
 
 def place_of(part: nn.Module, case: Case) -> tuple[Place, ...]:
     """Return what a part is handed besides its input."""
-    if not isinstance(part, Attention):
+    if not isinstance(part, Attention | Block):
         return ()
     position = PlaceByScale(case.dims()) if case.turned else None
     if not case.earlier:
@@ -69,7 +69,7 @@ def place_of(part: nn.Module, case: Case) -> tuple[Place, ...]:
 def sizes_of(exact: Results, twin: Twin, part: nn.Module, case: Case) -> Results:
     """Return how large each result is where nothing in it cancels."""
     largest = {name: result.abs().max() for name, result in exact.items()}
-    if not isinstance(part, Attention):
+    if not isinstance(part, Attention | Block):
         return largest
     # A query that weighs one key alone passes hardly a gradient on, and what is left is rounding.
     alone = twin.results(

@@ -11,8 +11,8 @@ from torch import Tensor
 from gptkit.interfaces import Attention, Block, Memory, Place, Position
 from gptkit.testing.accuracy import assert_equal
 from gptkit.testing.case import Build, Case
-from gptkit.testing.module_laws import uninitialised_is_nan
 from gptkit.testing.parts import PlaceByScale
+from gptkit.testing.state_laws import uninitialised_is_nan
 from gptkit.testing.weights import draw_weights
 
 
@@ -41,7 +41,7 @@ def goes_on(
     whole = part(x, Place(position=position))
     # What a memory holds before anything was written must not come through.
     with uninitialised_is_nan():
-        memory = part.new_memory(case.B, case.dims().block_size)
+        memory = part.new_memory(case.B, slots_of(case))
     with torch.no_grad():
         for start, end in passes(case.T):
             first = torch.tensor(start, device=case.device) if first_on_device else start
@@ -54,7 +54,7 @@ def memories_are_apart(build: Build[Attention | Block], case: Case) -> None:
     part = case.build(build)
     draw_weights(part, case)
     sequences = [case.x(), case.scale * case.draw("another sequence", case.B, case.T, case.C)]
-    memories: list[Memory] = [part.new_memory(case.B, case.dims().block_size) for _ in sequences]
+    memories: list[Memory] = [part.new_memory(case.B, slots_of(case)) for _ in sequences]
     wholes = [part(x) for x in sequences]
     with torch.no_grad():
         for t in range(case.T):
@@ -69,7 +69,7 @@ def decoding_waits_for_nothing(build: Build[Attention | Block], case: Case) -> N
     # Tensors of this device have no numbers, and raise when they are asked for one.
     case = replace(case, device=torch.device("meta"))
     part, x = case.build(build), case.x()
-    memory = part.new_memory(case.B, case.dims().block_size)
+    memory = part.new_memory(case.B, slots_of(case))
     at = Place(torch.tensor(0, device=case.device), None, memory, visible_slots(0, 1, case))
     try:
         part(x[:, :1], at)
@@ -78,11 +78,17 @@ def decoding_waits_for_nothing(build: Build[Attention | Block], case: Case) -> N
 
 
 def passes(T: int) -> Iterator[tuple[int, int]]:
-    """Yield the first position and the end of each pass: about half of the tokens, then one by one."""
-    return pairwise((0, *range((T + 1) // 2, T + 1)))
+    """Yield the first position and the end of each pass: half of the tokens, two more, then one by one."""
+    half = (T + 1) // 2
+    return pairwise(sorted({0, half, *range(min(half + 2, T), T + 1)}))
+
+
+def slots_of(case: Case) -> int:
+    """Return the length of a memory: that of the tokens, and one more where the context is longer than they."""
+    return min(case.T + 1, case.dims().block_size)
 
 
 def visible_slots(start: int, end: int, case: Case) -> Bool[Tensor, "T S"]:
-    """Return which slots of a memory for a whole context the tokens of a pass see: those up to their own."""
-    slots = torch.arange(case.dims().block_size, device=case.device)
+    """Return which slots of a memory the tokens of a pass see: those up to their own."""
+    slots = torch.arange(slots_of(case), device=case.device)
     return slots <= slots[start:end, None]  # (T, S)

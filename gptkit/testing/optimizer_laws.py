@@ -104,17 +104,39 @@ def takes_each_weight_once(make: Make, case: BowlCase) -> None:
 
 
 def follows_the_learning_rate(make: Make, case: BowlCase) -> None:
-    """Assert that a group whose rate a schedule sets to zero stays as it is."""
+    """Assert that a step is as far as the rate that a schedule sets says: shorter at a half, and none at zero."""
+    steps = {share: step_of(make, case, share) for share in (1.0, 0.5, 0.0)}
+    if steps[0.0]:
+        raise AssertionError(f"at a learning rate of 0 a step changes weights ({case})")
+    if not 0 < steps[0.5] < steps[1.0]:
+        raise AssertionError(
+            f"a step at half of the learning rate is {steps[0.5]:.6g} long, at all of it {steps[1.0]:.6g} ({case})"
+        )
+
+
+def step_of(make: Make, case: BowlCase, share: float) -> float:
+    """Return the length of the third step, at a share of the learning rate."""
     bowl = Bowl(case)
     optimizer = make().build(bowl.groups)
     bowl.descend(optimizer, 2)
     before = [weight.detach().clone() for weight in bowl.weights]
     for group in optimizer.param_groups:
-        group["lr"] = 0.0 * group["lr"]
+        group["lr"] = share * group["lr"]
     bowl.descend(optimizer, 1)
-    for old, new in zip(before, bowl.weights, strict=True):
-        if not new.equal(old):
-            raise AssertionError(f"at a learning rate of 0 a step changes weights ({case})")
+    moved = zip(bowl.weights, before, strict=True)
+    return sum((new.detach() - old).double().square().sum().item() for new, old in moved) ** 0.5
+
+
+def leaves_out_what_has_no_gradient(make: Make, case: BowlCase) -> None:
+    """Assert that a weight which took no part in a loss is no error, and stays as it is."""
+    bowl = Bowl(case)
+    optimizer = make().build(bowl.groups)
+    left_out = bowl.groups.embeddings[0]
+    bowl.loss().backward()
+    left_out.grad, before = None, left_out.detach().clone()
+    optimizer.step()
+    if not left_out.equal(before):
+        raise AssertionError(f"a weight without a gradient changes ({case})")
 
 
 def state_is_data(make: Make, case: BowlCase) -> None:

@@ -1,5 +1,7 @@
 """What stands around a part that is checked by itself, without a recipe."""
 
+from collections.abc import Mapping
+
 import torch
 from einops import rearrange
 from jaxtyping import Float, Int
@@ -8,7 +10,7 @@ from torch import Tensor, nn
 from gptkit.components.attention.naive import NaiveAttention
 from gptkit.components.feed_forward.gelu import GeluFeedForward
 from gptkit.components.norm.layernorm import LayerNorm
-from gptkit.interfaces import Attention, Dims, FeedForward, Norm, Parts, Position
+from gptkit.interfaces import Attention, Dims, FeedForward, HasReference, Norm, Parts, Position
 from gptkit.testing.case import Build
 
 
@@ -55,6 +57,19 @@ class PositionPass(nn.Module):
         heads = rearrange(x, "B T (H D) -> B H T D", H=self.n_head)
         q, k = self.position.turn(heads, heads, 0)
         return self.position.embed(x, 0) + rearrange(2 * q - k / 2, "B H T D -> B T (H D)")
+
+    def reference(self) -> "PositionPass":
+        """Return the position's reference as such a module."""
+        assert isinstance(self.position, HasReference)
+        plain = self.position.reference()
+        assert isinstance(plain, Position)
+        return PositionPass(plain, self.n_head)
+
+    def reference_weights(self, own: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Return the weights as the position's reference has them."""
+        assert isinstance(self.position, HasReference)
+        bare = {name.removeprefix("position."): weight for name, weight in own.items()}
+        return {f"position.{name}": weight for name, weight in self.position.reference_weights(bare).items()}
 
 
 class PlaceByScale(Position):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 from hypothesis import HealthCheck, Phase, Verbosity, given, reject, seed, settings
 from hypothesis.errors import Flaky, Unsatisfiable
 
@@ -114,6 +115,9 @@ class Trial:
         except DoesNotApply:
             raise
         except NotImplementedError as error:
+            if not is_raised_by_a_part(error):
+                self.failing = case
+                raise
             raise DoesNotApply(f"it refuses: {error}") from error
         except (Exception, SystemExit) as error:
             if missing := missing_accelerator(error):
@@ -188,6 +192,12 @@ def is_told_by_a_law(error: BaseException) -> bool:
     """Return whether an error is a law's own, which names the input."""
     frames = traceback.extract_tb(error.__traceback__)
     return isinstance(error, AssertionError) and Path(frames[-1].filename).parent == Path(__file__).parent
+
+
+def is_raised_by_a_part(error: BaseException) -> bool:
+    """Return whether somebody's own line raised an error, and not one of PyTorch's."""
+    file = Path(traceback.extract_tb(error.__traceback__)[-1].filename)
+    return Path(torch.__file__).parent not in file.parents
 
 
 def where(error: BaseException, subject: Subject) -> Iterator[str]:

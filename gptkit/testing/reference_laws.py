@@ -5,12 +5,14 @@ from typing import Any
 
 from torch import nn
 
-from gptkit.interfaces import Attention
+from gptkit.interfaces import Attention, Block
 from gptkit.registry import describe
 from gptkit.testing import module_laws
 from gptkit.testing.attention_laws import never_reads_the_future
 from gptkit.testing.case import Build, Case
 from gptkit.testing.gradient_laws import gradients_are_right
+from gptkit.testing.number_laws import is_finite
+from gptkit.testing.state_laws import eval_is_deterministic
 
 
 def reference_keeps_the_laws(build: Build[nn.Module], case: Case) -> None:
@@ -22,11 +24,11 @@ def reference_keeps_the_laws(build: Build[nn.Module], case: Case) -> None:
         return part.reference()
 
     laws: list[Callable[..., None]] = [
-        module_laws.is_finite,
+        is_finite,
         module_laws.rows_are_independent,
-        module_laws.eval_is_deterministic,
+        eval_is_deterministic,
     ]
-    if isinstance(case.build(build), Attention):
+    if isinstance(case.build(build), Attention | Block):
         laws.append(never_reads_the_future)
     for law in (*laws, gradients_are_right):
         try:

@@ -11,6 +11,7 @@ from gptkit.attention import SoftmaxAttention
 from gptkit.components.attention.naive import NaiveAttention
 from gptkit.interfaces import HasReference
 from gptkit.testing.case import Case
+from gptkit.testing.parts import PositionPass
 from gptkit.testing.passes import Results, gradients
 
 
@@ -52,7 +53,7 @@ def twin_of(part: nn.Module, case: Case) -> Twin:
         module: nn.Module = NaiveAttention(case.dims(), qkv_bias=biases[0], out_bias=biases[1])
         layout: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]] = dict
     else:
-        assert isinstance(part, HasReference)
+        assert isinstance(part, HasReference | PositionPass)
         module, layout = part.reference(), part.reference_weights
     learning = {name for name, _ in part.named_parameters()}
     own = {

@@ -16,9 +16,10 @@ from gptkit.testing.tokenizer_laws import TextCase
 Inputs = Callable[[Subject], st.SearchStrategy[Any]]
 
 # One token, primes, and lengths on both sides of the blocks that kernels work in.
-TIMES = (1, 2, 3, 5, 7, 8, 13, 16, 17, 31, 33)
+TIMES = (1, 2, 3, 5, 7, 8, 13, 16, 16, 17, 31, 32, 33)
 LONG_TIMES = (64, 65, 127, 128, 129)
-EARLIER = (0, 0, 0, 1, 2, 5, 19)
+EARLIER = (0, 0, 0, 1, 2, 5, 16, 19)
+FAR_EARLIER = (255, 1023, 2047)
 VISIBLE_AXES = (None, None, "T S", "B 1 T S", "1 H T S", "B H T S")
 # Wider heads take longer and show no more, but some parts are made for nothing else.
 ORDINARY_WIDTH = 33
@@ -35,11 +36,12 @@ def cases(
     """
     sizes = sizes or [size for size in subject.sizes if size[1] <= ORDINARY_WIDTH] or subject.sizes
     fields: dict[str, st.SearchStrategy[Any]] = {
-        "B": st.integers(1, 3),
+        "B": st.sampled_from((1, 2, 3, 5)),
         "T": st.sampled_from(TIMES),
         "scale": st.floats(0.02, 4),
         "strided": st.booleans(),
-        "flags": flags(subject),
+        "options": varied(subject),
+        "spare": st.sampled_from((3, 0)),
         "seed": st.integers(0, 2**31 - 1),
         "device": st.just(subject.device),
     }
@@ -73,23 +75,36 @@ def attended_cases(
 
 def long_cases(subject: Subject, **given: st.SearchStrategy[Any]) -> st.SearchStrategy[Case]:
     """Return a strategy of more tokens than one block of a kernel, with wide heads."""
-    sizes = [size for size in subject.sizes if size[1] in (32, 64)] or subject.sizes
+    sizes = [size for size in subject.sizes if size[1] in (32, 64, 128)] or subject.sizes
     return attended_cases(subject, sizes, **({"B": st.just(1), "T": st.sampled_from(LONG_TIMES)} | given))
 
 
-def flags(subject: Subject) -> st.SearchStrategy[tuple[tuple[str, bool], ...]]:
+def far_cases(subject: Subject, **given: st.SearchStrategy[Any]) -> st.SearchStrategy[Case]:
+    """Return a strategy of a token or two behind many keys, where sums are long."""
+    few = {"B": st.just(1), "T": st.integers(1, 2), "earlier": st.sampled_from(FAR_EARLIER)}
+    return attended_cases(subject, **(few | given))
+
+
+def varied(subject: Subject) -> st.SearchStrategy[tuple[tuple[str, int], ...]]:
     """Return a strategy of options that are not at their default."""
-    each = (st.sampled_from([None, flag]) for flag in subject.flags)
-    return st.tuples(*each).map(lambda drawn: tuple(flag for flag in drawn if flag))
+    each = (
+        st.sampled_from([None, *((name, value) for value in values)])
+        for name, values in subject.variations.items()
+    )
+    return st.tuples(*each).map(lambda drawn: tuple(option for option in drawn if option))
 
 
 def texts(_: Subject) -> st.SearchStrategy[TextCase]:
     """Return a strategy of texts, half of them made of the characters that the tokenizer was made from."""
-    return st.lists(st.text(max_size=12), min_size=1, max_size=3).flatmap(
+    # Line ends of three sorts, blanks, and an accent that is one character or two.
+    pieces_of = st.sampled_from(["\r\n", "\r", "\n", " ", "\t", "a", "e\u0301", "\u00e9", "\u0301"])
+    awkward = st.lists(pieces_of, max_size=6).map("".join)
+    any_text = st.text(max_size=12) | awkward
+    return st.lists(any_text, min_size=1, max_size=3).flatmap(
         lambda pieces: st.builds(
             TextCase,
             pieces=st.just(tuple(pieces)),
-            text=st.text(max_size=12) | st.text(alphabet=sorted(set("".join(pieces))) or ["a"], max_size=12),
+            text=any_text | st.text(alphabet=sorted(set("".join(pieces))) or ["a"], max_size=12),
         )
     )
 

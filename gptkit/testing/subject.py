@@ -4,22 +4,22 @@ import inspect
 import json
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import torch
 
-from gptkit.interfaces import KINDS, Block, Dims, Position
+from gptkit.interfaces import KINDS, Block, Dims, Parts, Position
 from gptkit.registry import describe, kind_of
-from gptkit.signature import options
+from gptkit.signature import Option, options
 from gptkit.testing.applies import DoesNotApply, NotHere, Refusal
 from gptkit.testing.parts import PositionPass, plain_parts
 
 # Widths of heads that kernels find hard, and those that they are made for: a part may take only some of them.
 WIDTHS = (1, 2, 3, 4, 5, 7, 8, 16, 33, 32, 64, 128)
-HEADS = (1, 2, 3)
+HEADS = (1, 2, 3, 6)
 ACCELERATOR = re.compile(r"\b(cuda|nvidia|triton|rocm|gpu)\b", re.IGNORECASE)
 
 
@@ -56,8 +56,11 @@ class Subject:
         named = f"{self.kind} {self.name}".strip()
         return f"{named}: {describe(self.part)}"
 
-    def build(self, *handed: Any, **options: Any) -> Any:
-        """Return the part as the model would build it; a block is given plain parts, a position is made a module.
+    def build(self, *handed: Any, parts: Sequence[Parts] = (), **options: Any) -> Any:
+        """Return the part as the model would build it; a position is made a module.
+
+        Args:
+            parts: What a block is given to build its parts with; plain ones by default.
 
         Raises:
             Refusal: If the part declares that it cannot be built for this.
@@ -68,7 +71,7 @@ class Subject:
         make: Any = self.part
         try:
             if issubclass(self.part, Block):
-                return make(*handed, plain_parts(*handed), **given)
+                return make(*handed, *(parts or [plain_parts(*handed)]), **given)
             part = make(*handed, **given)
         except ValueError as error:
             raise Refusal(f"it refuses: {error}") from error
@@ -96,13 +99,16 @@ class Subject:
         return sizes
 
     @cached_property
-    def flags(self) -> list[tuple[str, bool]]:
-        """Its options that are either true or false and that nobody set, each with what is not its default."""
-        return [
-            (option.name, not option.default)
-            for option in options(self.part).values()
-            if isinstance(option.default, bool) and option.name not in self.options
-        ]
+    def variations(self) -> dict[str, list[int]]:
+        """Values to try of the options that are true or false or small whole numbers, and that nobody set."""
+        found = {}
+        for option in options(self.part).values():
+            if option.name not in self.options and isinstance(option.default, int):
+                values = [True, False] if isinstance(option.default, bool) else [1, 2, 3]
+                found[option.name] = [
+                    value for value in values if value != option.default and allows(option, value)
+                ]
+        return found
 
     def again(self, check: str, case: str) -> str:
         """Return what a person types to see a check fail again.
@@ -117,6 +123,15 @@ class Subject:
         device = [] if self.device.type == "cpu" else [f"--device {self.device}"]
         words = ["gptkit check", self.target, *settings, *device, f"--only {check} --case {shlex.quote(case)}"]
         return " ".join(words)
+
+
+def allows(option: Option, value: int) -> bool:
+    """Return whether a recipe could give an option a value."""
+    try:
+        option.validate(value)
+    except ValueError:
+        return False
+    return True
 
 
 def dims_of(H: int, D: int, dropout: float = 0.0) -> Dims:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gptkit.interfaces import Tokenizer
 from gptkit.testing.input import Input
@@ -101,9 +101,13 @@ def json_round_trips(make: Make, case: TextCase) -> None:
 
 
 def is_a_function_of_the_text(make: Make, case: TextCase) -> None:
-    """Assert that two tokenizers of one text give the same ids, each time they are asked."""
+    """Assert that a text has the same ids each time, whatever was asked or made in between."""
     first, second = make(iter(case.pieces)), make(list(case.pieces))
     ids = encoded(first, case)
-    for found in (encoded(first, case), encoded(second, case)):
-        if found != ids:
+    make(["another text, of other letters: \u0416\u0417"])
+    for each in (first, second):
+        encoded(each, replace(case, text="".join(reversed("".join(case.pieces)))))
+        if (found := encoded(each, case)) != ids:
             raise AssertionError(f"the same text is {ids} first and {found} then ({case})")
+    if ids is not None and (text := first.decode(ids)) != case.text:
+        raise AssertionError(f"after another tokenizer was made, its ids are {text!r} ({case})")

@@ -170,7 +170,7 @@ CAUGHT_BY: CaughtBy = {
     WritesOnInput: "input_is_not_mutated",
     UnusedWeight: "every_parameter_gets_a_gradient equals_reference_in_float64",
     UnsavedWeight: "state_dict_round_trips",
-    WeightsOfNumpy: "same_seed_same_weights",
+    WeightsOfNumpy: "first_weights_are_drawn",
     UnwrittenWeights: "reads_only_what_was_written",
     QkvBiasTwice: "equals_reference_in_float64",
     ReturnsAPair: "keeps_shape_and_dtype",

@@ -13,7 +13,7 @@ from gptkit.testing.check import Check
 from gptkit.testing.prove import Depth, checks_of, prove
 from gptkit.testing.subject import Subject
 from tests.testing import broken_graphs
-from tests.testing.mutants import CAUGHT_BY, LIVES
+from tests.testing.mutants import CAUGHT_BY
 
 # Held, broken, and not tried.
 MARKS = {"held": ".", "broken": "K", "not applicable": " ", "not run": " "}
@@ -30,7 +30,7 @@ def mark(check: Check, subject: Subject, depth: Depth) -> str:
 
 def parts_of(kind: str) -> list[type]:
     """Return the broken parts of a kind."""
-    return [part for part in (*CAUGHT_BY, *LIVES) if Subject(part=part).kind == kind]
+    return [part for part in CAUGHT_BY if Subject(part=part).kind == kind]
 
 
 def table(kind: str, parts: Sequence[type], depth: Depth) -> Iterator[str]:

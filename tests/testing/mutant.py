@@ -9,7 +9,3 @@ CaughtBy = Mapping[type, str]
 def right_part_of(mutant: type) -> type:
     """Return the right part that a broken one breaks."""
     return mutant.__bases__[0]
-
-
-# A broken class that no check catches, to what is known of it.
-Lives = Mapping[type, str]

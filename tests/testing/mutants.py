@@ -13,9 +13,9 @@ from tests.testing import (
     broken_modules,
     broken_optimizers,
     broken_schedules,
-    survivors_of_attentions,
-    survivors_of_data,
-    survivors_of_modules,
+    subtle_attentions,
+    subtle_data,
+    subtle_modules,
 )
 
 TABLES = (
@@ -31,9 +31,10 @@ TABLES = (
     broken_optimizers,
     broken_schedules,
     broken_graphs,
+    subtle_attentions,
+    subtle_modules,
+    subtle_data,
 )
 CAUGHT_BY: dict[type, tuple[str, ...]] = {
     mutant: tuple(checks.split()) for table in TABLES for mutant, checks in table.CAUGHT_BY.items()
 }
-SURVIVORS = (survivors_of_attentions, survivors_of_modules, survivors_of_data)
-LIVES: dict[type, str] = {part: reason for table in SURVIVORS for part, reason in table.LIVES.items()}

@@ -35,7 +35,7 @@ def test_one_line_is_a_test_for_each_promise(tmp_path: Path) -> None:
     collected = [line for line in lines if "::" in line]
     assert "test_mine.py::test_mine[positions_are_independent]" in collected
     # What asks for a reference is no promise of a norm that names none.
-    assert len(collected) == 19
+    assert len(collected) == 24
     assert not [line for line in collected if "reference" in line]
 
 

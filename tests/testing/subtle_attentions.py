@@ -1,4 +1,4 @@
-"""Broken attentions that no check of the contract catches yet."""
+"""Broken attentions that the first version of the kit did not catch."""
 
 import math
 from typing import Any
@@ -12,7 +12,7 @@ from gptkit.components.attention.naive import NaiveAttention
 from gptkit.interfaces import Dims
 from gptkit.kv_cache import KVCache
 from tests.testing.broken_attends import Mask
-from tests.testing.mutant import Lives
+from tests.testing.mutant import CaughtBy
 from tests.testing.right_parts import MeanAttention
 
 First = int | Tensor
@@ -141,18 +141,18 @@ class MemoryOfTheWholeContext(NaiveAttention):
         return super().new_memory(batch_size, self.block_size)
 
 
-LIVES: Lives = {
-    SumsInBfloat16: "a sum of bfloat16 stands still from 256 on, and no input is long enough",
-    WrongFromTheFourthHeadOn: "no input has more than 3 heads",
-    WrongBeyondAWidthOf64: "no input has wider heads",
-    WrongBeyond1024Keys: "no input has more than 148 keys",
-    WrongInFullTiles: "hardly an input has such lengths: caught at 9 of 20 seeds",
-    RemembersItsFirstMask: "no law gives one attention inputs of several lengths",
-    LosesItsSeedInBackward: "no law asks for gradients while training",
-    DropsNoOutput: "no law asks which results are dropped",
-    DropsTheSameInEachHead: "no law asks whether what is dropped is independent",
-    SeedsTheGeneratorItself: "no law compares weights of two seeds",
-    DrawsFromAGeneratorOfItsOwn: "no law compares weights of two seeds",
-    LeaksBeyond16Tokens: "no law of causality has inputs of more than 9 tokens",
-    MemoryOfTheWholeContext: "no memory is shorter than the context",
+CAUGHT_BY: CaughtBy = {
+    SumsInBfloat16: "attends_as_reference_from_afar_in_bfloat16",
+    WrongFromTheFourthHeadOn: "attends_as_reference_in_float64",
+    WrongBeyondAWidthOf64: "equals_reference_when_long_in_float64",
+    WrongBeyond1024Keys: "attends_as_reference_from_afar_in_float64 attends_as_reference_from_afar_in_float32",
+    WrongInFullTiles: "equals_reference_when_long_in_float64",
+    RemembersItsFirstMask: "attend_forgets",
+    LosesItsSeedInBackward: "gradients_are_right_in_training",
+    DropsNoOutput: "output_dropout_has_its_rate",
+    DropsTheSameInEachHead: "dropout_is_independent",
+    SeedsTheGeneratorItself: "first_weights_are_drawn",
+    DrawsFromAGeneratorOfItsOwn: "first_weights_are_drawn",
+    LeaksBeyond16Tokens: "never_reads_the_future",
+    MemoryOfTheWholeContext: "cache_changes_nothing",
 }
