@@ -14,15 +14,15 @@ from gptkit.templates.schedule import MineSchedule
 from gptkit.templates.tokenizer import MineTokenizer
 from gptkit.testing import contract
 
-test_attention = contract(MineAttention)
-test_block = contract(MineBlock)
-test_corpus = contract(MineCorpus)
-test_feed_forward = contract(MineFeedForward)
-test_norm = contract(MineNorm)
-test_optimizer = contract(MineOptimizer)
-test_position = contract(MinePosition)
-test_schedule = contract(MineSchedule)
-test_tokenizer = contract(MineTokenizer)
+test_attention = contract(MineAttention, inputs=4)
+test_block = contract(MineBlock, inputs=4)
+test_corpus = contract(MineCorpus, inputs=4)
+test_feed_forward = contract(MineFeedForward, inputs=4)
+test_norm = contract(MineNorm, inputs=4)
+test_optimizer = contract(MineOptimizer, inputs=4)
+test_position = contract(MinePosition, inputs=4)
+test_schedule = contract(MineSchedule, inputs=4)
+test_tokenizer = contract(MineTokenizer, inputs=4)
 
 # In another process, because what checks annotations in this one breaks the graph; in one for all of them,
 # because the compiler takes longer to start than to compile.
