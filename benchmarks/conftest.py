@@ -21,6 +21,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Keep the benchmarks in one process: others beside it would slow down what is timed."""
+    return 0
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Skip what would be timed, unless asked for it; refuse to time code that is slowed down by checks."""
     timed = [item for item in items if HERE in item.path.parents]
