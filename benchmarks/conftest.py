@@ -1,4 +1,4 @@
-"""The `--benchmark` flag: without it everything here is collected and skipped."""
+"""The flags: without `--benchmark` everything here is collected and skipped, `--plugin` adds a stranger's part."""
 
 import sys
 from pathlib import Path
@@ -9,8 +9,21 @@ HERE = Path(__file__).parent
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Define the flag."""
+    """Define the flags."""
     parser.addoption("--benchmark", action="store_true", help="time the parts in benchmarks/")
+    parser.addoption(
+        "--plugin",
+        action="append",
+        type=Path,
+        default=[],
+        metavar="FILE",
+        help="time the attentions of this plugin file too; may be repeated",
+    )
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Keep the benchmarks in one process: others beside it would slow down what is timed."""
+    return 0
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -26,7 +26,7 @@ from gptkit.leaves import spell
 from gptkit.model import GPT
 from gptkit.plugins import Plugins, explain
 from gptkit.recipe import Recipe
-from gptkit.registry import Registry, describe
+from gptkit.registry import Entry, Registry, describe
 from gptkit.resolve import resolve
 from gptkit.resolved import Choice, Resolved
 from gptkit.seeds import seeded
@@ -96,13 +96,21 @@ class Assembler:
         except GptkitError:
             raise
         except ValueError as error:
-            raise RecipeError([Problem(choice.place, choice.key, str(error))]) from error
+            said = f"{error}{self.others(entry, handed)}"
+            raise RecipeError([Problem(choice.place, choice.key, said)]) from error
         except Exception as error:
             raise PluginError(
                 f"{choice.key}: '{choice.name}' of {entry.owner}, {describe(entry.part)}, cannot be built: "
                 f"{explain(error)}"
             ) from error
         return part
+
+    def others(self, entry: Entry, handed: Sequence[object]) -> str:
+        """Return which other parts can do what one cannot; nothing, if only its options keep it from it."""
+        if not any(isinstance(each, Dims) for each in handed) or can_be_built(entry, handed):
+            return ""
+        able = [other.name for other in self.registry.of(entry.kind) if can_be_built(other, handed)]
+        return f". These can: {', '.join(able)}" if able else ""
 
     def check(self) -> None:
         """Build every part but those that read data, without memory for weights, to see that each can be.
@@ -148,6 +156,17 @@ class LayerParts(Parts):
         self.built[kind] += 1
         choice = self.assembler.resolved.layers[self.layer][kind]
         return self.assembler.part(choice, self.dims, layer=self.layer, nth=self.built[kind])
+
+
+def can_be_built(entry: Entry, handed: Sequence[object]) -> bool:
+    """Return whether a part with its default options takes what it is handed."""
+    try:
+        with torch.device("meta"):
+            entry.part(*handed)
+    # A stranger's part may raise anything, and is then no help.
+    except Exception:
+        return False
+    return True
 
 
 def problems_of(build: Callable[[], object]) -> Iterable[Problem]:

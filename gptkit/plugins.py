@@ -11,6 +11,7 @@ from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pluggy
 
@@ -77,7 +78,7 @@ class Plugins:
     def _load(self, name: str, version: str, origin: str, load: Callable[[], object]) -> Plugin:
         """Load a plugin and let it register; list it with what came of that."""
         try:
-            parts = self._register(name, origin, load())
+            parts = self.registry.add_all(self.offers(name, origin, load()), owner=name)
         # A stranger's module may raise anything, and `sys.exit` too; none of it may end this command.
         except (Exception, SystemExit) as error:
             plugin = Plugin(name, version, origin, failure=explain(error))
@@ -87,10 +88,14 @@ class Plugins:
             self.loaded.append(plugin)
         return plugin
 
-    def _register(self, name: str, origin: str, module: object) -> tuple[Entry, ...]:
-        """Call one plugin's hook and return the parts it offered; a plugin that fails offers none."""
+    def offers(self, name: str, origin: str, module: object) -> list[tuple[Any, Any]]:
+        """Return what one plugin offers by name, before any of it is registered.
+
+        Raises:
+            PluginError: If it has no hook, or marks one that there is not.
+        """
         self._manager.register(module, f"{name} ({origin})")
-        staged: list[tuple[str, type]] = []
+        staged: list[tuple[Any, Any]] = []
         try:
             self._manager.check_pending()
             # The hook of this plugin alone, so that an owner is known and one failure stays one plugin's.
@@ -101,10 +106,10 @@ class Plugins:
                     "it offers nothing: mark a function gptkit_register(register) with @gptkit.hookimpl"
                 )
             hook(register=lambda name, part: staged.append((name, part)))
-            return self.registry.add_all(staged, owner=name)
         except BaseException:
             self._manager.unregister(module)
             raise
+        return staged
 
     def failures(self) -> str:
         """Return a sentence that names the plugins that failed, for whoever misses a part; or nothing."""

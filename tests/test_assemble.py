@@ -194,6 +194,9 @@ def test_the_parts_without_weights_get_what_they_are_handed(assemble: Assemble) 
     assert assembler.saved_tokenizer(tokenizer.to_json()).encode("cab") == [2, 0, 1]
 
 
+NORMS = "layernorm, rmsnorm, watched"
+
+
 def refused(assembler: Assembler) -> list[str]:
     """Return what the check of an assembler finds."""
     with pytest.raises(RecipeError) as caught:
@@ -205,7 +208,7 @@ def test_a_part_that_cannot_do_what_is_asked_is_told_by_its_key(assemble: Assemb
     assembler = assemble("model.n_embd=6", "model.position=rope")
     line = (
         "--set model.position=rope  model.position  rope turns channels in pairs and needs an even head width, "
-        "found 3 (n_embd 6 / n_head 2)"
+        "found 3 (n_embd 6 / n_head 2). These can: learned, none, sinusoidal"
     )
     assert refused(assembler) == [line]
     with pytest.raises(RecipeError) as caught:
@@ -218,21 +221,29 @@ def test_the_check_tells_every_part_that_cannot(assemble: Assemble) -> None:
     warmup = "train.schedule={ use = 'cosine', warmup = 5 }"
     assert refused(assemble("model.n_embd=6", "model.position=rope", layer, warmup)) == [
         "--set model.position=rope  model.position  rope turns channels in pairs and needs an even head width, "
-        "found 3 (n_embd 6 / n_head 2)",
-        f"--set {layer}  model.layer[0].norm  fussy norms need 16 channels, found 6",
+        "found 3 (n_embd 6 / n_head 2). These can: learned, none, sinusoidal",
+        f"--set {layer}  model.layer[0].norm  fussy norms need 16 channels, found 6. These can: {NORMS}",
         f"--set {warmup}  train.schedule  warmup = 5 must be below the number of steps, 3",
+    ]
+
+
+def test_where_an_option_alone_is_wrong_no_other_part_is_named(assemble: Assemble) -> None:
+    warmup = "train.schedule={ use = 'cosine', warmup = 5 }"
+    assert refused(assemble(warmup)) == [
+        f"--set {warmup}  train.schedule  warmup = 5 must be below the number of steps, 3"
     ]
 
 
 def test_the_check_tells_what_is_wrong_in_many_layers_once(assemble: Assemble) -> None:
     assert refused(assemble("model.norm=fussy")) == [
-        "--set model.norm=fussy  model.norm  fussy norms need 16 channels, found 8"
+        f"--set model.norm=fussy  model.norm  fussy norms need 16 channels, found 8. These can: {NORMS}"
     ]
 
 
 def test_the_check_builds_the_last_norm_too(assemble: Assemble) -> None:
     assembler = assemble("model.norm=fussy", "model.layer=[{ at = [0, 1], norm = 'layernorm' }]")
-    assert refused(assembler) == ["--set model.norm=fussy  model.norm  fussy norms need 16 channels, found 8"]
+    line = f"--set model.norm=fussy  model.norm  fussy norms need 16 channels, found 8. These can: {NORMS}"
+    assert refused(assembler) == [line]
 
 
 def test_the_check_takes_no_memory_for_weights(assemble: Assemble, plugins: Plugins) -> None:

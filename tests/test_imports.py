@@ -17,8 +17,8 @@ PACKAGE = Path(gptkit.__file__).parent
 LEVELS = [
     ["errors", "interfaces", "signature", "seeds", "layers", "kv_cache"],
     ["attention", "feed_forward", "corpus", "schedule", "hookspecs"],
-    ["components"],
-    ["gptkit", "registry", "plugins"],
+    ["templates", "components"],
+    ["gptkit", "registry", "plugins", "scaffold"],
     ["toml_lines", "settings", "keys", "schema", "leaves", "recipe", "resolved", "resolve"],
     ["eval_mode", "generate", "model", "assemble", "rehearsal"],
     ["faults", "durable", "untrusted", "tensor_file", "optimizer_state", "snapshot", "checkpoint", "checkpoints"],

@@ -46,7 +46,8 @@ def gptkit(monkeypatch: pytest.MonkeyPatch, command: str) -> None:
 
 def test_there_are_commands_to_check() -> None:
     verbs = {command.split()[1] for command in COMMANDS}
-    assert verbs == {"run", "resume", "verify", "sample", "components", "plugins", "recipe"}
+    verbs_known = {"run", "resume", "verify", "sample", "components", "plugins", "recipe", "check", "new"}
+    assert verbs == verbs_known
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -112,6 +113,13 @@ def test_plugin_works_with_the_command_below_it(workshop: Path, monkeypatch: pyt
         "use": "hot",
         "heat": 1.5,
     }
+
+
+def test_the_contract_in_one_line_is_a_test_for_each_promise() -> None:
+    names: dict[str, object] = {}
+    exec(PYTHON[3], names)
+    (mark,) = names["test_mine"].pytestmark  # type: ignore[attr-defined]
+    assert "positions_are_independent" in [each.id for each in mark.args[1]]
 
 
 def test_recipe_reference_is_a_recipe_and_names_every_key(workshop: Path) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from gptkit.cli.options import AsJson, PluginFiles
+from gptkit.cli.options import AsJson, PluginFiles, check_kind
 
 if TYPE_CHECKING:
     from gptkit.registry import Entry
@@ -38,14 +38,11 @@ def list_components(
     """List the parts of one kind, or of all."""
     from gptkit.cli.warnings import warn_of_failures
     from gptkit.components import BUILT_INS
-    from gptkit.errors import UsageError, did_you_mean
     from gptkit.interfaces import KINDS
     from gptkit.plugins import Plugins
 
-    if kind is not None and kind not in KINDS:
-        raise UsageError(
-            f"no kind of part is called '{kind}'.{did_you_mean(kind, KINDS)} Known: {', '.join(KINDS)}."
-        )
+    if kind is not None:
+        check_kind(kind)
     found = Plugins(plugins or ())
     warn_of_failures(found)
     entries = [entry for entry in found.registry if kind in (None, entry.kind)]

@@ -18,4 +18,17 @@ PluginFiles = Annotated[
 TrustPlugins = Annotated[
     bool, typer.Option("--trust-plugins", help="Run the plugin files that a run directory carries.")
 ]
+Kind = Annotated[str, typer.Argument(help="A kind of part, such as attention.", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def check_kind(kind: str) -> None:
+    """Raise UsageError unless there is such a kind of part."""
+    # Imported here because it needs torch, and `gptkit --help` must not wait for that.
+    from gptkit.errors import UsageError, did_you_mean
+    from gptkit.interfaces import KINDS
+
+    if kind not in KINDS:
+        raise UsageError(
+            f"no kind of part is called '{kind}'.{did_you_mean(kind, KINDS)} Known: {', '.join(KINDS)}."
+        )

@@ -16,6 +16,7 @@ from gptkit.interfaces.norm import Norm
 from gptkit.interfaces.optimizer import Optimizer, ParameterGroups
 from gptkit.interfaces.place import Memory, Place
 from gptkit.interfaces.position import Position
+from gptkit.interfaces.reference import HasReference
 from gptkit.interfaces.schedule import Schedule
 from gptkit.interfaces.tokenizer import Tokenizer
 
@@ -26,6 +27,7 @@ __all__ = [
     "Corpus",
     "Dims",
     "FeedForward",
+    "HasReference",
     "Memory",
     "Norm",
     "Optimizer",

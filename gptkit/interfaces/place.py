@@ -36,8 +36,8 @@ class Place:
     visible: Bool[Tensor, "..."] | None = None
 
     def turn(
-        self, q: Float[Tensor, "B H T D"], k: Float[Tensor, "B H T D"]
-    ) -> tuple[Float[Tensor, "B H T D"], Float[Tensor, "B H T D"]]:
+        self, q: Float[Tensor, "B H T D"], k: Float[Tensor, "B K T D"]
+    ) -> tuple[Float[Tensor, "B H T D"], Float[Tensor, "B K T D"]]:
         """Turn queries and keys by where they stand."""
         return (q, k) if self.position is None else self.position.turn(q, k, self.first)
 

@@ -19,7 +19,7 @@ class Position(nn.Module, ABC):
         return x
 
     def turn(
-        self, q: Float[Tensor, "B H T D"], k: Float[Tensor, "B H T D"], first: int | Int[Tensor, ""]
-    ) -> tuple[Float[Tensor, "B H T D"], Float[Tensor, "B H T D"]]:
+        self, q: Float[Tensor, "B H T D"], k: Float[Tensor, "B K T D"], first: int | Int[Tensor, ""]
+    ) -> tuple[Float[Tensor, "B H T D"], Float[Tensor, "B K T D"]]:
         """Turn the queries and keys of tokens whose first stands at position `first`, counted from 0."""
         return q, k

@@ -1,5 +1,15 @@
-"""Checks that any part of a kind must pass, whoever wrote it.
+"""The contract: checks that any part must pass, whoever wrote it.
 
-Each check is a function of a part's class and a `Case`, and raises AssertionError where the part fails. A
-plugin's author calls them as gptkit's own tests do: on `strategies.cases()`, for many shapes and sizes.
+In a plugin's test file one line proves a part, by its registered name or its class:
+
+    from gptkit.testing import contract
+
+    test_mine = contract("mine")
+
+Each promise is a test of its own, named after it. `gptkit check` is the same from the command line. A check that
+fails says on which input, the smallest that was found, and how to see it again; `reproduce` does that.
 """
+
+from gptkit.testing.contract import contract, reproduce
+
+__all__ = ["contract", "reproduce"]

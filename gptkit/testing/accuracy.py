@@ -10,9 +10,10 @@ from gptkit.testing.case import Case
 from gptkit.testing.passes import Results
 
 # In roundings (eps) of a result's size. Where the built-in attentions were off by more than twice the
-# reference's own error, it was by at most 73 in float64 and float32, and by at most 10 in bfloat16 and float16,
-# whose long sums run in float32: over 24,000 random inputs up to 97 tokens long, and in a search for the worst.
-FLOOR = {torch.float64: 256, torch.float32: 256, torch.bfloat16: 16, torch.float16: 16}
+# reference's own error, it was by at most 73 in float64 and float32, by at most 10 in bfloat16, whose long sums
+# run in float32, and by at most 24 in float16, whose smallest numbers are not so small: over 24,000 random inputs
+# up to 97 tokens long, and in a search for the worst among 600 more in each dtype. Twice that and more is allowed.
+FLOOR = {torch.float64: 256, torch.float32: 256, torch.bfloat16: 24, torch.float16: 48}
 
 
 def floor(dtype: torch.dtype) -> float:

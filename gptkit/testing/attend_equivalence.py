@@ -12,7 +12,7 @@ from torch import Tensor
 from gptkit.attention import SoftmaxAttention, causal
 from gptkit.components.attention.naive import NaiveAttention
 from gptkit.testing.accuracy import assert_as_accurate
-from gptkit.testing.case import Case
+from gptkit.testing.case import Build, Case
 from gptkit.testing.passes import Results, gradients
 
 
@@ -29,7 +29,8 @@ class Inputs:
     def results(self, attention: SoftmaxAttention) -> Results:
         """Return the output of an attention's `attend`, and the gradients of the queries, keys and values."""
         q, k, v = (x.detach().requires_grad_() for x in (self.q, self.k, self.v))
-        y = attention.attend(q, k, v, self.visible)
+        # A copy, so that what one attention does to it is not the next one's fault.
+        y = attention.attend(q, k, v, None if self.visible is None else self.visible.clone())
         return {"output": y.detach(), **gradients(y, {"q": q, "k": k, "v": v}, self.gradient)}
 
     def seen(self) -> Bool[Tensor, "B H T S"]:
@@ -63,6 +64,11 @@ def attend_equals_reference(attention: SoftmaxAttention, case: Case) -> None:
     expected = expect(case)
     found = expected.inputs.results(attention)
     assert_as_accurate(found, expected.reference, expected.oracle, expected.sizes, case)
+
+
+def attends_as_reference(build: Build[SoftmaxAttention], case: Case) -> None:
+    """Assert that `attend` alone has the reference's output and gradients, row by row."""
+    attend_equals_reference(case.build(build), case)
 
 
 # A benchmark asks for the same one for each attention in turn, and at its sizes this takes seconds.

@@ -46,7 +46,7 @@ def constant_values_come_back(build: Build[SoftmaxAttention], case: Case) -> Non
     assert_equal(found, v.expand_as(q), "the mean of constant values", case)
 
 
-def honours_visible(build: Build[SoftmaxAttention], case: Case) -> None:
+def attend_honours_visible(build: Build[SoftmaxAttention], case: Case) -> None:
     """Assert that a hidden key is as good as none, and that None is the causal rule."""
     attention, (q, k, v) = case.build(build), case.qkv()
     found = attention.attend(q, k, v, causal(q, k))
@@ -71,8 +71,19 @@ def broadcasts_visible(build: Build[SoftmaxAttention], case: Case) -> None:
 
 
 def attend_mutates_nothing(build: Build[SoftmaxAttention], case: Case) -> None:
-    """Assert that `attend` leaves queries, keys and values as they were."""
-    given = case.qkv()
-    case.build(build).attend(*given, case.visible())
+    """Assert that `attend` leaves queries, keys and values as they were, and what is visible too."""
+    given, visible = case.qkv(), case.visible()
+    case.build(build).attend(*given, visible)
     for name, found, expected in zip("qkv", given, case.qkv(), strict=True):
         assert_same(found, expected, f"{name} after `attend`", case)
+    if visible is not None and not visible.equal(case.draw_visible(str(case.visible_axes))):
+        raise AssertionError(f"`visible` is another after `attend` ({case})")
+
+
+def attend_forgets(build: Build[SoftmaxAttention], case: Case) -> None:
+    """Assert that `attend` does not depend on what it was given before, of as many queries and other keys."""
+    attention, fresh = case.build(build), case.build(build)
+    for earlier in (0, case.earlier + 2):
+        attention.attend(*replace(case, earlier=earlier).qkv())
+    found, expected = (each.attend(*case.qkv(), case.visible()) for each in (attention, fresh))
+    assert_same(found, expected, "the output of `attend` after others", case)

@@ -10,15 +10,16 @@ from torch import Tensor, nn
 
 from gptkit.interfaces import Dims
 from gptkit.seeds import generator, seeded
+from gptkit.testing.input import Input
 
 Module = TypeVar("Module", bound=nn.Module)
 
-# A part's class, or `functools.partial` of it with options.
-Build = Callable[[Dims], Module]
+# A part's class, `functools.partial` of it with options, or `Subject.build`.
+Build = Callable[..., Module]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Case:
+class Case(Input):
     """The shape, scale and seed of an input, from which the same numbers are drawn every time.
 
     Args:
@@ -27,6 +28,9 @@ class Case:
         visible_axes: Axes of the tensor that says which key each query sees, such as "T S" or "B 1 T S";
             None is the causal rule.
         strided: Whether inputs lie in memory with their axes in reverse.
+        turned: Whether a position turns queries and keys.
+        options: Options of the part that are not at their default, with their values.
+        spare: Positions of the context behind the input.
     """
 
     B: int = 2
@@ -37,6 +41,9 @@ class Case:
     scale: float = 1.0
     visible_axes: str | None = None
     strided: bool = False
+    turned: bool = False
+    options: tuple[tuple[str, int], ...] = ()
+    spare: int = 3
     seed: int = 0
     dtype: torch.dtype = torch.float64
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
@@ -53,13 +60,14 @@ class Case:
 
     def dims(self, dropout: float = 0.0) -> Dims:
         """Return the sizes that a part for this input is built with."""
-        # A context longer than the input, so that a memory has places which nothing may look at.
-        return Dims(n_layer=1, n_head=self.H, n_embd=self.C, block_size=self.S + 3, vocab_size=7, dropout=dropout)
+        # Where the context is longer than the input, a memory has places which nothing may look at.
+        block_size = self.S + self.spare
+        return Dims(n_layer=1, n_head=self.H, n_embd=self.C, block_size=block_size, vocab_size=7, dropout=dropout)
 
     def build(self, build: Build[Module], dropout: float = 0.0) -> Module:
         """Return a part for this input, in eval mode, with the first weights that it draws itself."""
         with seeded(torch.device("cpu"), self.seed, "weights"):
-            part = build(self.dims(dropout))
+            part = build(self.dims(dropout), **dict(self.options))
         return part.to(self.device, self.dtype).eval()
 
     def draw(self, purpose: str, *shape: int) -> Float[Tensor, "..."]:
@@ -96,6 +104,11 @@ class Case:
     def __str__(self) -> str:
         """Return what it takes to draw this input again."""
         sizes = f"B={self.B} H={self.H} T={self.T} S={self.S} D={self.D} scale={self.scale:g} seed={self.seed}"
-        layout = " strided" if self.strided else ""
         visible = "" if self.visible_axes is None else f" visible='{self.visible_axes}'"
-        return f"{sizes}{visible}{layout} {str(self.dtype).removeprefix('torch.')} on {self.device}"
+        is_so = [name for name in ("strided", "turned") if getattr(self, name)]
+        words = [
+            *is_so,
+            *(f"{name}={value}" for name, value in self.options),
+            str(self.dtype).removeprefix("torch."),
+        ]
+        return f"{sizes}{visible} {' '.join(words)} on {self.device}"

@@ -1,17 +1,21 @@
-"""Equal to the reference: a softmax attention has the output of `NaiveAttention`, and all of its gradients."""
+"""Equal to the reference: a part has the output of the plain part that it names, and all of its gradients."""
 
-import math
+from collections.abc import Callable
+from dataclasses import replace
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
+from jaxtyping import Float, Int
+from torch import Tensor, nn
 
 from gptkit.attention import SoftmaxAttention
-from gptkit.components.attention.naive import NaiveAttention
-from gptkit.interfaces import Memory, Place, Position
+from gptkit.interfaces import Attention, Block, Memory, Place
 from gptkit.testing.accuracy import assert_as_accurate
+from gptkit.testing.applies import NotHere
 from gptkit.testing.case import Build, Case
-from gptkit.testing.passes import results
+from gptkit.testing.parts import PlaceByScale
+from gptkit.testing.passes import Results, results
+from gptkit.testing.references import Twin, twin_of
+from gptkit.testing.weights import draw_weights
 
 
 class Earlier(Memory):
@@ -21,57 +25,54 @@ class Earlier(Memory):
         self.keys, self.values = keys, values
 
     def append(
-        self, k: Float[Tensor, "B H T D"], v: Float[Tensor, "B H T D"], first: object
+        self, k: Float[Tensor, "B H T D"], v: Float[Tensor, "B H T D"], first: int | Int[Tensor, ""]
     ) -> tuple[Float[Tensor, "B H S D"], Float[Tensor, "B H S D"]]:
         """Return the keys and values behind those that stand before them."""
         return torch.cat((self.keys.to(k), k), dim=2), torch.cat((self.values.to(v), v), dim=2)
 
 
-class FlippedQueries(Position):
-    """Turns queries end for end, so that an attention which does not ask its place to is seen."""
+def in_dtype(
+    law: Callable[[Build[nn.Module], Case], None], dtype: torch.dtype, build: Build[nn.Module], case: Case
+) -> None:
+    """Hold a part to a law in one dtype."""
+    if dtype == torch.float16 and case.device.type == "cpu":
+        raise NotHere("float16 is for accelerators: pass --device cuda")
+    law(build, replace(case, dtype=dtype))
 
-    def turn(
-        self, q: Float[Tensor, "B H T D"], k: Float[Tensor, "B H T D"], first: object
-    ) -> tuple[Float[Tensor, "B H T D"], Float[Tensor, "B H T D"]]:
-        """Return the queries with their channels in reverse, and the keys."""
-        return q.flip(-1), k
 
-
-def equals_reference(build: Build[SoftmaxAttention], case: Case) -> None:
-    """Assert that an attention with the reference's weights has its output and every one of its gradients."""
+def equals_reference(build: Build[nn.Module], case: Case) -> None:
+    """Assert that a part with the reference's weights has its output and every one of its gradients."""
     part = case.build(build)
+    if not isinstance(part, SoftmaxAttention):
+        # Only a softmax attention takes keys from just any memory.
+        case = replace(case, earlier=0)
+        part = case.build(build)
     draw_weights(part, case)
-    reference, oracle = reference_of(part, case), reference_of(part, case).double()
+    twin, handed = twin_of(part, case), place_of(part, case)
+    found = results(part, case, *handed)
+    exact = twin.results(case, torch.float64, *handed)
+    sizes = sizes_of(exact, twin, part, case)
+    assert_as_accurate(found, twin.results(case, case.dtype, *handed), exact, sizes, case)
+
+
+def place_of(part: nn.Module, case: Case) -> tuple[Place, ...]:
+    """Return what a part is handed besides its input."""
+    if not isinstance(part, Attention | Block):
+        return ()
+    position = PlaceByScale(case.dims()) if case.turned else None
+    if not case.earlier:
+        return (Place(0, position, None, case.visible()),)
     earlier = (case.scale / 2 * case.draw(name, case.B, case.H, case.earlier, case.D) for name in "kv")
-    at = Place(case.earlier, FlippedQueries(case.dims()), Earlier(*earlier), case.visible())
-    exact = results(oracle, case, at)
+    return (Place(case.earlier, position, Earlier(*earlier), case.visible()),)
+
+
+def sizes_of(exact: Results, twin: Twin, part: nn.Module, case: Case) -> Results:
+    """Return how large each result is where nothing in it cancels."""
+    largest = {name: result.abs().max() for name, result in exact.items()}
+    if not isinstance(part, Attention | Block):
+        return largest
     # A query that weighs one key alone passes hardly a gradient on, and what is left is rounding.
-    alone = results(oracle, case, Place(visible=torch.eye(case.T, dtype=torch.bool, device=case.device)))
-    sizes = {name: torch.maximum(exact[name].abs().max(), alone[name].abs().max()) for name in exact}
-    assert_as_accurate(results(part, case, at), results(reference, case, at), exact, sizes, case)
-
-
-def draw_weights(part: SoftmaxAttention, case: Case) -> None:
-    """Draw weights that halve the scale of what they multiply, and biases other than zero."""
-    # With the small weights of a new part, all keys weigh nearly the same, and hardly a mistake would show.
-    # With larger ones, half precision could not tell the scores apart.
-    with torch.no_grad():
-        for name, weight in part.named_parameters():
-            weight.copy_(case.draw(name, *weight.shape) / (2 * math.sqrt(weight.shape[-1])))
-
-
-def reference_of(part: SoftmaxAttention, case: Case) -> NaiveAttention:
-    """Return the reference with a part's weights."""
-    biases = (part.qkv.bias is not None, part.out.bias is not None)
-    reference = NaiveAttention(case.dims(), qkv_bias=biases[0], out_bias=biases[1])
-    reference = reference.to(case.device, case.dtype).eval()
-    found, expected = shapes(part), shapes(reference)
-    if found != expected:
-        raise AssertionError(f"its weights are {found}, those of a softmax attention are {expected} ({case})")
-    reference.load_state_dict(part.state_dict())
-    return reference
-
-
-def shapes(part: SoftmaxAttention) -> dict[str, tuple[int, ...]]:
-    """Return the shape of each tensor that a checkpoint of a part holds."""
-    return {name: tuple(weight.shape) for name, weight in part.state_dict().items()}
+    alone = twin.results(
+        case, torch.float64, Place(visible=torch.eye(case.T, dtype=torch.bool, device=case.device))
+    )
+    return {name: torch.maximum(size, alone[name].abs().max()) for name, size in largest.items()}

@@ -1,14 +1,48 @@
-"""What stands before a benchmark: no time is reported for a kernel that is not right at that very shape."""
+"""What stands before a benchmark: no time is reported for a part that is not right at that very shape."""
+
+from collections.abc import Callable
 
 from gptkit.attention import SoftmaxAttention
+from gptkit.interfaces import Attention, HasReference
+from gptkit.testing.accuracy import assert_equal
 from gptkit.testing.attend_equivalence import attend_equals_reference
-from gptkit.testing.case import Case
+from gptkit.testing.case import Build, Case
+from gptkit.testing.equivalence import equals_reference
+from gptkit.testing.module_laws import keeps_shape_and_dtype, rows_are_independent
 
 
 def reason_against(attention: SoftmaxAttention, case: Case) -> str | None:
     """Return why the `attend` of an attention in eval mode may not be timed on an input, or None if it may."""
+    return failure(lambda: attend_equals_reference(attention, case), case)
+
+
+def reason_against_part(build: Build[Attention], case: Case) -> str | None:
+    """Return why a whole attention may not be timed on an input, or None if it may."""
+
+    def prove() -> None:
+        if isinstance(case.build(build), SoftmaxAttention | HasReference):
+            equals_reference(build, case)
+        else:
+            for law in (keeps_shape_and_dtype, rows_are_independent, reads_nothing_later):
+                law(build, case)
+
+    return failure(prove, case)
+
+
+def reads_nothing_later(build: Build[Attention], case: Case) -> None:
+    """Assert that what stands before the middle does not depend on what stands behind it."""
+    part, x = case.build(build), case.x()
+    middle = case.T // 2
+    other = x.clone()
+    other[:, middle:] = case.draw("another future", case.B, case.T - middle, case.C)
+    what = f"the output before position {middle}, from which on the input changed"
+    assert_equal(part(other)[:, :middle], part(x)[:, :middle], what, case)
+
+
+def failure(prove: Callable[[], None], case: Case) -> str | None:
+    """Return what a proof raises, or None."""
     try:
-        attend_equals_reference(attention, case)
+        prove()
     except AssertionError as error:
         return str(error)
     # A kernel that cannot do what is asked raises whatever it likes, and there is no time to report either.

@@ -1,34 +1,125 @@
-"""Hypothesis's strategies of cases: the shapes and scales at which kernels break."""
+"""Hypothesis's strategies of inputs: the shapes, scales and texts at which parts break."""
 
+from collections.abc import Callable
 from typing import Any
 
 from hypothesis import strategies as st
 
 from gptkit.testing.case import Case
+from gptkit.testing.corpus_laws import NoCase
+from gptkit.testing.optimizer_laws import BowlCase
+from gptkit.testing.schedule_laws import RunCase
+from gptkit.testing.subject import Subject
+from gptkit.testing.tokenizer_laws import TextCase
+
+# What draws the inputs of a check, for a part.
+Inputs = Callable[[Subject], st.SearchStrategy[Any]]
 
 # One token, primes, and lengths on both sides of the blocks that kernels work in.
-TIMES = (1, 2, 3, 5, 7, 8, 13, 16, 17, 31, 33)
-EARLIER = (0, 0, 0, 1, 2, 5, 19)
-WIDTHS = (1, 2, 3, 4, 5, 7, 8, 16, 33)
-EVEN_WIDTHS = tuple(width for width in WIDTHS if width % 2 == 0)
+TIMES = (1, 2, 3, 5, 7, 8, 13, 16, 16, 17, 31, 32, 33)
+LONG_TIMES = (64, 65, 127, 128, 129)
+EARLIER = (0, 0, 0, 1, 2, 5, 16, 19)
+FAR_EARLIER = (255, 1023, 2047)
 VISIBLE_AXES = (None, None, "T S", "B 1 T S", "1 H T S", "B H T S")
+# Wider heads take longer and show no more, but some parts are made for nothing else.
+ORDINARY_WIDTH = 33
 
 
-def cases(**given: st.SearchStrategy[Any]) -> st.SearchStrategy[Case]:
-    """Return a strategy of cases.
+def cases(
+    subject: Subject, sizes: list[tuple[int, int]] | None = None, **given: st.SearchStrategy[Any]
+) -> st.SearchStrategy[Case]:
+    """Return a strategy of cases that a part can be built for.
 
     Args:
+        sizes: Numbers and widths of heads; by default all those that are not too wide.
         given: Strategies of single fields of `Case`, in place of those here.
     """
+    sizes = sizes or [size for size in subject.sizes if size[1] <= ORDINARY_WIDTH] or subject.sizes
     fields: dict[str, st.SearchStrategy[Any]] = {
-        "B": st.integers(1, 3),
-        "H": st.integers(1, 3),
+        "B": st.sampled_from((1, 2, 3, 5)),
         "T": st.sampled_from(TIMES),
-        "D": st.sampled_from(WIDTHS),
-        "earlier": st.sampled_from(EARLIER),
         "scale": st.floats(0.02, 4),
-        "visible_axes": st.sampled_from(VISIBLE_AXES),
         "strided": st.booleans(),
+        "options": varied(subject),
+        "spare": st.sampled_from((3, 0)),
         "seed": st.integers(0, 2**31 - 1),
+        "device": st.just(subject.device),
     }
-    return st.builds(Case, **(fields | given))
+    return st.sampled_from(sizes).flatmap(
+        lambda size: st.builds(Case, **({"H": st.just(size[0]), "D": st.just(size[1])} | fields | given))
+    )
+
+
+def small_cases(subject: Subject, **given: st.SearchStrategy[Any]) -> st.SearchStrategy[Case]:
+    """Return a strategy of few tokens, for checks that make a pass for each."""
+    return cases(subject, **({"T": st.integers(1, 9)} | given))
+
+
+def broad_cases(subject: Subject, **given: st.SearchStrategy[Any]) -> st.SearchStrategy[Case]:
+    """Return a strategy of several tokens and channels, for checks that say nothing of fewer."""
+    sizes = [(H, D) for H, D in subject.sizes if D >= 2 and 4 <= H * D <= 66] or subject.sizes
+    return cases(subject, sizes, **({"B": st.integers(2, 3), "T": st.integers(3, 9)} | given))
+
+
+def attended_cases(
+    subject: Subject, sizes: list[tuple[int, int]] | None = None, **given: st.SearchStrategy[Any]
+) -> st.SearchStrategy[Case]:
+    """Return a strategy of cases with earlier keys, with keys that are hidden, and with positions."""
+    more: dict[str, st.SearchStrategy[Any]] = {
+        "earlier": st.sampled_from(EARLIER),
+        "visible_axes": st.sampled_from(VISIBLE_AXES),
+        "turned": st.booleans(),
+    }
+    return cases(subject, sizes, **(more | given))
+
+
+def long_cases(subject: Subject, **given: st.SearchStrategy[Any]) -> st.SearchStrategy[Case]:
+    """Return a strategy of more tokens than one block of a kernel, with wide heads."""
+    sizes = [size for size in subject.sizes if size[1] in (32, 64, 128)] or subject.sizes
+    return attended_cases(subject, sizes, **({"B": st.just(1), "T": st.sampled_from(LONG_TIMES)} | given))
+
+
+def far_cases(subject: Subject, **given: st.SearchStrategy[Any]) -> st.SearchStrategy[Case]:
+    """Return a strategy of a token or two behind many keys, where sums are long."""
+    few = {"B": st.just(1), "T": st.integers(1, 2), "earlier": st.sampled_from(FAR_EARLIER)}
+    return attended_cases(subject, **(few | given))
+
+
+def varied(subject: Subject) -> st.SearchStrategy[tuple[tuple[str, int], ...]]:
+    """Return a strategy of options that are not at their default."""
+    each = (
+        st.sampled_from([None, *((name, value) for value in values)])
+        for name, values in subject.variations.items()
+    )
+    return st.tuples(*each).map(lambda drawn: tuple(option for option in drawn if option))
+
+
+def texts(_: Subject) -> st.SearchStrategy[TextCase]:
+    """Return a strategy of texts, half of them made of the characters that the tokenizer was made from."""
+    # Line ends of three sorts, blanks, and an accent that is one character or two.
+    pieces_of = st.sampled_from(["\r\n", "\r", "\n", " ", "\t", "a", "e\u0301", "\u00e9", "\u0301"])
+    awkward = st.lists(pieces_of, max_size=6).map("".join)
+    any_text = st.text(max_size=12) | awkward
+    return st.lists(any_text, min_size=1, max_size=3).flatmap(
+        lambda pieces: st.builds(
+            TextCase,
+            pieces=st.just(tuple(pieces)),
+            text=any_text | st.text(alphabet=sorted(set("".join(pieces))) or ["a"], max_size=12),
+        )
+    )
+
+
+def bowls(_: Subject) -> st.SearchStrategy[BowlCase]:
+    """Return a strategy of convex losses."""
+    sizes = st.integers(2, 9)
+    return st.builds(BowlCase, rows=sizes, columns=sizes, seed=st.integers(0, 2**31 - 1))
+
+
+def runs(_: Subject) -> st.SearchStrategy[RunCase]:
+    """Return a strategy of runs, from one step to many."""
+    return st.builds(RunCase, total=st.integers(1, 12) | st.integers(1, 10_000), share=st.floats(0, 1))
+
+
+def nothing(_: Subject) -> st.SearchStrategy[NoCase]:
+    """Return the strategy of what a corpus is given."""
+    return st.just(NoCase())

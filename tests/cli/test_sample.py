@@ -1,18 +1,33 @@
 """`gptkit sample`: the same text however it is computed, and every refusal."""
 
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gptkit.experiment import prepare
+from gptkit.run import run
+from tests.cli.conftest import SMALL
+
 Gptkit = Callable[..., Any]
 
 
+@pytest.fixture(scope="module")
+def run_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a run that nobody writes on."""
+    recipe = tmp_path_factory.mktemp("trained") / "small.toml"
+    recipe.write_text(SMALL)
+    experiment = prepare(recipe, out=recipe.with_name("mine"))
+    assert list(run(experiment))
+    return recipe.with_name("mine")
+
+
 @pytest.fixture
-def trained(gptkit: Gptkit) -> str:
-    assert gptkit("run", "small.toml", "--out", "mine").code == 0
+def trained(gptkit: Gptkit, run_directory: Path) -> str:
+    shutil.copytree(run_directory, "mine")
     return "mine"
 
 

@@ -24,13 +24,13 @@ class SdpaAttention(SoftmaxAttention):
         visible: Bool[Tensor, "..."] | None = None,
     ) -> Float[Tensor, "B H T D"]:
         """Return the attention that PyTorch's kernel for this input computes."""
-        # `is_causal` skips the masked half but aligns top-left, so it is right for square inputs alone.
-        square = visible is None and q.shape[2] == k.shape[2]
-        if not square:
-            # PyTorch broadcasts a mask that has at least the last two axes.
-            visible = torch.atleast_2d(causal(q, k) if visible is None else visible)
         dropout = self.dropout if self.training else 0.0
-        return F.scaled_dot_product_attention(q, k, v, attn_mask=visible, dropout_p=dropout, is_causal=square)
+        # `is_causal` skips the masked half but aligns top-left, so it is right for square inputs alone.
+        if visible is None and q.shape[2] == k.shape[2]:
+            return F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=True)
+        # PyTorch broadcasts a mask that has at least the last two axes.
+        visible = torch.atleast_2d(causal(q, k) if visible is None else visible)
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=visible, dropout_p=dropout)
 
 
 @hookimpl

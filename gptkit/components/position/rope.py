@@ -42,8 +42,8 @@ class RopePosition(Position):
         self.register_buffer("sin", angles.sin(), persistent=False)
 
     def turn(
-        self, q: Float[Tensor, "B H T D"], k: Float[Tensor, "B H T D"], first: int | Int[Tensor, ""]
-    ) -> tuple[Float[Tensor, "B H T D"], Float[Tensor, "B H T D"]]:
+        self, q: Float[Tensor, "B H T D"], k: Float[Tensor, "B K T D"], first: int | Int[Tensor, ""]
+    ) -> tuple[Float[Tensor, "B H T D"], Float[Tensor, "B K T D"]]:
         """Turn queries and keys at positions `first`, `first` + 1, …."""
         positions = torch.arange(q.shape[2], device=q.device) + first
         cos, sin = self.cos[positions].to(q.dtype), self.sin[positions].to(q.dtype)  # (T, D)

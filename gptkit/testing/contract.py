@@ -1,0 +1,130 @@
+"""The contract as tests: one line in a test file proves a part."""
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from hypothesis import settings
+
+from gptkit.errors import UsageError, did_you_mean
+from gptkit.interfaces import KINDS
+from gptkit.plugins import Plugins
+from gptkit.testing.check import LEVELS, Check
+from gptkit.testing.prove import Depth, checks_of, prove
+from gptkit.testing.subject import Subject
+
+RANDOM_SEEDS = 2**31
+
+
+def contract(
+    part: str | type,
+    *,
+    options: Mapping[str, Any] | None = None,
+    expected_failures: Mapping[str, str] | None = None,
+    level: str = "1",
+    inputs: int = 25,
+    kind: str | None = None,
+    plugins: Sequence[str | Path] = (),
+    device: str = "cpu",
+) -> Callable[..., None]:
+    """Return a pytest test of a part, parametrised by what the part promises.
+
+    Assign it to a name that begins with `test_`. Each check is a test of its own, which can be selected by its id.
+
+    Args:
+        part: Its registered name, or its class.
+        options: What a recipe would say of it; by default nothing.
+        expected_failures: Reasons by the id of the check. The test fails if such a check holds.
+        level: Of the contract. Checks that are added later have later levels.
+        inputs: How many inputs an ordinary check is tried on.
+        kind: Of the part, where several kinds have one of this name.
+        plugins: Files that offer it, where it is not installed.
+        device: Where it is checked, as PyTorch writes it.
+
+    Raises:
+        UsageError: If there is no such part, check or level.
+    """
+    # pytest is for those who test: gptkit itself runs without it.
+    import pytest  # noqa: PLC0415
+
+    subject = replace(subject_of(part, options or {}, kind, plugins), device=torch.device(device))
+    checks = [check for check in checks_at(subject, level) if not check.reason_against(subject)]
+    expected = expected_failures or {}
+    for unknown in set(expected) - {check.id for check in checks}:
+        near = did_you_mean(unknown, [check.id for check in checks])
+        raise UsageError(f"expected_failures: {subject.title} has no check called '{unknown}'.{near}")
+    strict = {id: [pytest.mark.xfail(reason=reason, strict=True)] for id, reason in expected.items()}
+    # As hypothesis itself: the same inputs each time in CI, others each time at a desk.
+    seed = 0 if settings.default is not None and settings.default.derandomize else None
+
+    @pytest.mark.parametrize(
+        "check", [pytest.param(check, id=check.id, marks=strict.get(check.id, [])) for check in checks]
+    )
+    def test(check: Check) -> None:
+        outcome = prove(check, subject, Depth(inputs=inputs, seed=fresh_seed() if seed is None else seed))
+        if outcome.verdict == "broken":
+            raise AssertionError(f"{check.id} is broken: {subject.title}\n{outcome.why}") from outcome.error
+        if outcome.verdict != "held":
+            pytest.skip(outcome.why)
+
+    return test
+
+
+def reproduce(part: str | type, check: str, case: str = "{}", *, options: Mapping[str, Any] | None = None) -> None:
+    """Try one check of a part on one input, and let through what it raises.
+
+    Args:
+        check: Its id.
+        case: The input, as the report of a failure gives it.
+    """
+    subject = subject_of(part, options or {})
+    chosen = check_called(check, checks_at(subject, LEVELS[-1]))
+    chosen.law(subject.build, chosen.case.from_json(case))
+
+
+def subject_of(
+    part: str | type, options: Mapping[str, Any], kind: str | None = None, plugins: Sequence[str | Path] = ()
+) -> Subject:
+    """Return a part that is given by its name or its class."""
+    if isinstance(part, type):
+        return Subject(part=part, options=options)
+    found = Plugins([Path(file) for file in plugins])
+    entries = [entry for entry in found.registry if entry.name == part and kind in (None, entry.kind)]
+    if len(entries) == 1:
+        return Subject(part=entries[0].part, options=options, name=part, target=part)
+    if entries:
+        raise UsageError(
+            f"{len(entries)} parts are called '{part}': say kind=, one of "
+            f"{', '.join(entry.kind for entry in entries)}"
+        )
+    known = [entry.name for entry in found.registry if kind in (None, entry.kind)]
+    of_kind = "part" if kind is None else getattr(KINDS.get(kind), "__name__", kind)
+    raise UsageError(f"no {of_kind} is called '{part}'.{did_you_mean(part, known)}{found.failures()}")
+
+
+def checks_at(subject: Subject, level: str) -> list[Check]:
+    """Return the checks of a part's kind at a level of the contract."""
+    if level not in LEVELS:
+        raise UsageError(f"the contract has no level {level!r}. Known: {', '.join(LEVELS)}")
+    return checks_of(subject, level)
+
+
+def check_called(id: str, checks: Sequence[Check]) -> Check:
+    """Return the check of an id.
+
+    Raises:
+        UsageError: If there is none; names the nearest.
+    """
+    for check in checks:
+        if check.id == id:
+            return check
+    known = [check.id for check in checks]
+    raise UsageError(f"no check is called '{id}'.{did_you_mean(id, known)} Known: {', '.join(known)}")
+
+
+def fresh_seed() -> int:
+    """Return a seed that nobody chose."""
+    return secrets.randbelow(RANDOM_SEEDS)

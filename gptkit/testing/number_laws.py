@@ -1,0 +1,103 @@
+"""Laws of every module about numbers: none is lost, and none is less precise than it should be."""
+
+from dataclasses import replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from gptkit.testing.accuracy import assert_like
+from gptkit.testing.case import Build, Case
+from gptkit.testing.weights import draw_weights
+
+# What a part that multiplies, sums and divides in its own dtype stays well below, in roundings of float32: the
+# built-in ones below 8. Half precision anywhere inside costs at least 4,000 of them.
+PRECISE = 1024
+# Of the largest number in the output: a part of a few steps, each rounded to 8 bits, stays well below.
+COARSE = 0.1
+
+
+def is_finite(build: Build[nn.Module], case: Case) -> None:
+    """Assert that the output holds neither NaN nor infinity, for large inputs too."""
+    for size in (1.0, 1000.0):
+        each = replace(case, scale=size * case.scale, dtype=torch.float32)
+        part = each.build(build)
+        draw_weights(part, each)
+        assert_finite(part(each.x()), "the output", each)
+
+
+def assert_finite(found: Float[Tensor, "..."], what: str, case: Case) -> None:
+    """Assert that a result holds neither NaN nor infinity."""
+    if not found.isfinite().all():
+        index = tuple(found.isfinite().logical_not().nonzero()[0].tolist())
+        raise AssertionError(f"{what} is {found[index].item()} at {index} ({case})")
+
+
+def is_precise(build: Build[nn.Module], case: Case) -> None:
+    """Assert that nothing inside is computed in less than the precision of the input."""
+    case = replace(case, dtype=torch.float32)
+    part = case.build(build)
+    draw_weights(part, case)
+    assert_near_to_double(part, case.x(), PRECISE * torch.finfo(torch.float32).eps, case)
+
+
+def is_right_in_bfloat16(build: Build[nn.Module], case: Case) -> None:
+    """Assert that in bfloat16 a part computes what it computes in float64, near enough."""
+    case = replace(case, dtype=torch.bfloat16)
+    part = case.build(build)
+    draw_weights(part, case)
+    assert_near_to_double(part, case.x(), COARSE, case)
+
+
+def is_precise_far_from_zero(build: Build[nn.Module], case: Case) -> None:
+    """Assert that a mean much larger than what deviates from it does not drown that."""
+    case = replace(case, dtype=torch.float32)
+    part = case.build(build)
+    assert_near_to_double(part, 1000 + case.draw("x", case.B, case.T, case.C), 0.01, case)
+
+
+def assert_near_to_double(part: nn.Module, x: Float[Tensor, "B T C"], allowed: float, case: Case) -> None:
+    """Assert that a part's output is near to what it computes in float64.
+
+    Args:
+        allowed: Share of the largest number in the output.
+    """
+    found = part(x)
+    expected = part.double()(x.double())
+    off, size = (found.double() - expected).abs().max().item(), expected.abs().max().item()
+    if not off <= allowed * size:
+        raise AssertionError(
+            f"the output is off by {off:.3g} from what it is in float64, where {allowed * size:.3g} is allowed "
+            f"({case})"
+        )
+
+
+def takes_autocast(build: Build[nn.Module], case: Case) -> None:
+    """Assert that a part works under autocast to bfloat16, forward and backward, as it is trained."""
+    case = replace(case, dtype=torch.float32)
+    part, x = case.build(build), case.x().requires_grad_()
+    expected = part(x).detach()
+    with torch.autocast(case.device.type, torch.bfloat16):
+        y = part(x)
+    assert_like(y.float(), x.detach(), "the output under autocast", case)
+    y.backward(case.draw("gradient", *y.shape).to(y))
+    assert x.grad is not None
+    assert_finite(x.grad, "the gradient of the input under autocast", case)
+    off, size = (y.float() - expected).abs().max().item(), expected.abs().max().item()
+    if not off <= COARSE * size:
+        raise AssertionError(
+            f"under autocast the output is off by {off:.3g}, and it is of size {size:.3g} ({case})"
+        )
+
+
+def is_finite_at_rest(build: Build[nn.Module], case: Case) -> None:
+    """Assert that output and gradients are finite where channels do not differ, or are all zero."""
+    for dtype in (torch.float32, torch.bfloat16):
+        each = replace(case, dtype=dtype)
+        part = each.build(build)
+        for value in (0.0, 1.0, -3e4):
+            x = torch.full_like(each.x(), value).requires_grad_()
+            y = part(x)
+            assert_finite(y, f"the output where every channel is {value:g}", each)
+            (gradient,) = torch.autograd.grad(y, x, each.draw("gradient", *y.shape))
+            assert_finite(gradient, f"the gradient of the input where every channel is {value:g}", each)

@@ -1,0 +1,213 @@
+"""Tries a check on a part, and says what came of it."""
+
+import time
+import traceback
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from hypothesis import HealthCheck, Phase, Verbosity, given, reject, seed, settings
+from hypothesis.errors import Flaky, Unsatisfiable
+
+from gptkit.errors import UsageError
+from gptkit.testing.applies import DoesNotApply, NotHere
+from gptkit.testing.case import Case
+from gptkit.testing.check import Check
+from gptkit.testing.checks import CHECKS
+from gptkit.testing.subject import Subject, file_of, missing_accelerator
+
+Verdict = Literal["held", "broken", "not applicable", "not run"]
+
+
+@dataclass(frozen=True)
+class Depth:
+    """How hard a check tries.
+
+    Args:
+        inputs: How many inputs an ordinary check is tried on.
+        seed: What they are drawn from.
+        shrink: Whether the smallest input is looked for that shows what is broken.
+    """
+
+    inputs: int = 50
+    seed: int = 0
+    shrink: bool = True
+
+
+ORDINARY, DEEP = Depth(), Depth(inputs=500)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one check.
+
+    Args:
+        check: Its id.
+        why: What is broken, on which input, and how to see it again; or why the check was not tried.
+        inputs: How many inputs it was tried on.
+        error: What the part or the check raised.
+    """
+
+    check: str
+    promise: str
+    verdict: Verdict
+    why: str = ""
+    inputs: int = 0
+    seconds: float = 0.0
+    error: BaseException | None = None
+
+
+def prove(check: Check, subject: Subject, depth: Depth = ORDINARY, case: str | None = None) -> Outcome:
+    """Try a check on a part.
+
+    Args:
+        case: One input, as JSON, in the place of many random ones.
+
+    Raises:
+        UsageError: If that is no input of the check.
+    """
+    if reason := check.reason_against(subject):
+        return Outcome(check.id, check.promise, "not applicable", reason)
+    began, trial = time.perf_counter(), Trial(check, subject)
+    verdict: Verdict = "held"
+    why, failure = "", None
+    try:
+        if case is None:
+            trial.search(depth)
+        else:
+            trial.once(read_case(check, case, subject))
+    except NotHere as error:
+        verdict, why = "not run", error.reason
+    except UsageError:
+        raise
+    except DoesNotApply as error:
+        verdict, why = "not applicable", error.reason
+    except Exception as error:
+        verdict, why, failure = "broken", trial.report(error), error
+    return Outcome(check.id, check.promise, verdict, why, trial.count, time.perf_counter() - began, failure)
+
+
+def read_case(check: Check, text: str, subject: Subject) -> Any:
+    """Return an input that a person gave, where the part is checked."""
+    try:
+        case = check.case.from_json(text)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise UsageError(f"--case {text}: {error}") from error
+    return replace(case, device=subject.device) if isinstance(case, Case) else case
+
+
+class Trial:
+    """One check on one part, input after input."""
+
+    def __init__(self, check: Check, subject: Subject) -> None:
+        self.check, self.subject = check, subject
+        self.count = 0
+        self.failing: Any = None
+        self.refused: DoesNotApply | None = None
+
+    def once(self, case: Any) -> None:
+        """Try the check on one input."""
+        try:
+            self.check.law(self.subject.build, case)
+        except DoesNotApply:
+            raise
+        except NotImplementedError as error:
+            if not is_raised_by_a_part(error):
+                self.failing = case
+                raise
+            raise DoesNotApply(f"it refuses: {error}") from error
+        except (Exception, SystemExit) as error:
+            if missing := missing_accelerator(error):
+                raise missing from error
+            self.failing = case
+            # What ends a process ends a check, and is no way for hypothesis to stop.
+            raise (Ended(error) if isinstance(error, SystemExit) else error) from error.__cause__
+        self.count += 1
+
+    def search(self, depth: Depth) -> None:
+        """Try it on random inputs, and on smaller and smaller ones where it fails.
+
+        Raises:
+            DoesNotApply: If the part refuses every input.
+        """
+
+        def body(case: Any) -> None:
+            try:
+                self.once(case)
+            except NotHere:
+                raise
+            except DoesNotApply as error:
+                self.refused = error
+                reject()
+
+        phases = [Phase.generate, Phase.shrink] if depth.shrink else [Phase.generate]
+        ready = settings(
+            max_examples=max(1, round(self.check.share * depth.inputs)),
+            phases=phases,
+            database=None,
+            deadline=None,
+            derandomize=False,
+            report_multiple_bugs=False,
+            print_blob=False,
+            verbosity=Verbosity.quiet,
+            suppress_health_check=list(HealthCheck),
+        )
+        search = seed(depth.seed)(ready(given(case=self.check.inputs(self.subject))(body)))
+        try:
+            with warnings.catch_warnings():
+                # Where annotations are checked as code runs, beartype looks at random items of what is drawn.
+                warnings.filterwarnings("ignore", message="Do not use the `random` module")
+                search()
+        except Unsatisfiable:
+            raise self.refused or DoesNotApply("no input could be made for it") from None
+
+    def report(self, error: Exception) -> str:
+        """Return what is broken, on which input, where, and how to see it again."""
+        if isinstance(error, Flaky):
+            told = "it is broken now and then, on the same input"
+        elif isinstance(error, AssertionError):
+            told = str(error)
+        else:
+            told = f"{type(error).__name__}: {error}"
+        lines = [told, *where(error, self.subject)]
+        if self.failing is not None:
+            if not is_told_by_a_law(error):
+                lines.append(f"on {self.failing}")
+            lines.append(f"to see it again: {self.subject.again(self.check.id, self.failing.to_json())}")
+        return "\n".join(lines)
+
+
+class Ended(Exception):  # noqa: N818  # what `sys.exit` did
+    """A part called `sys.exit`."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(f"it calls sys.exit({error})")
+        self.__traceback__ = error.__traceback__
+
+
+def is_told_by_a_law(error: BaseException) -> bool:
+    """Return whether an error is a law's own, which names the input."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return isinstance(error, AssertionError) and Path(frames[-1].filename).parent == Path(__file__).parent
+
+
+def is_raised_by_a_part(error: BaseException) -> bool:
+    """Return whether somebody's own line raised an error, and not one of PyTorch's."""
+    file = Path(traceback.extract_tb(error.__traceback__)[-1].filename)
+    return Path(torch.__file__).parent not in file.parents
+
+
+def where(error: BaseException, subject: Subject) -> Iterator[str]:
+    """Yield the line of the part's own file that raised an error, if one did."""
+    file = file_of(subject.part)
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+    if lines:
+        yield f"raised at {file}:{lines[-1]}"
+
+
+def checks_of(subject: Subject, level: str = "1") -> list[Check]:
+    """Return the checks of a part's kind, up to a level."""
+    return [check for check in CHECKS if check.concerns(subject) and int(check.level) <= int(level)]

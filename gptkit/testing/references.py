@@ -1,0 +1,75 @@
+"""Which plain part another one must equal: the one that it names, and `naive` for every softmax attention."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from gptkit.attention import SoftmaxAttention
+from gptkit.components.attention.naive import NaiveAttention
+from gptkit.interfaces import HasReference
+from gptkit.testing.case import Case
+from gptkit.testing.parts import PositionPass
+from gptkit.testing.passes import Results, gradients
+
+
+@dataclass(frozen=True)
+class Twin:
+    """A part's reference, computing with the part's own weights.
+
+    Args:
+        module: The reference; its own weights are not used.
+        layout: Turns the part's weights into the reference's.
+        own: The part's weights, by name.
+    """
+
+    module: nn.Module
+    layout: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]]
+    own: Mapping[str, Tensor]
+
+    def results(self, case: Case, dtype: torch.dtype, *handed: object) -> Results:
+        """Return the reference's output, and the gradients of its input and of the part's parameters."""
+        own = {
+            name: to(weight.detach(), dtype).requires_grad_(weight.requires_grad)
+            for name, weight in self.own.items()
+        }
+        x = case.x().to(dtype).requires_grad_()
+        y = functional_call(self.module.to(dtype), dict(self.layout(own)), (x, *handed), strict=True)
+        learning = {name: weight for name, weight in own.items() if weight.requires_grad}
+        gradient = case.draw("gradient", *y.shape).to(y)
+        return {"output": y.detach(), **gradients(y, {"the input": x, **learning}, gradient)}
+
+
+def twin_of(part: nn.Module, case: Case) -> Twin:
+    """Return the reference of a part.
+
+    Raises:
+        AssertionError: If the part's weights are not those of its reference.
+    """
+    if isinstance(part, SoftmaxAttention):
+        biases = (part.qkv.bias is not None, part.out.bias is not None)
+        module: nn.Module = NaiveAttention(case.dims(), qkv_bias=biases[0], out_bias=biases[1])
+        layout: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]] = dict
+    else:
+        assert isinstance(part, HasReference | PositionPass)
+        module, layout = part.reference(), part.reference_weights
+    learning = {name for name, _ in part.named_parameters()}
+    own = {
+        name: value.detach().clone().requires_grad_(name in learning) for name, value in part.state_dict().items()
+    }
+    found, expected = shapes(layout(own)), shapes(module.state_dict())
+    if found != expected:
+        raise AssertionError(f"its weights are {found}, those of its reference are {expected} ({case})")
+    return Twin(module.to(case.device).eval(), layout, own)
+
+
+def to(weight: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return a copy of a weight in a dtype, or as it is if it does not hold numbers with a point."""
+    return weight.to(dtype, copy=True) if weight.is_floating_point() else weight.clone()
+
+
+def shapes(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    """Return the shape of each tensor of a state."""
+    return {name: tuple(weight.shape) for name, weight in state.items()}

@@ -1,0 +1,106 @@
+"""Attention by PyTorch's FlexAttention, which compiles a kernel for the mask it is given."""
+
+import math
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn.attention.flex_attention import flex_attention
+
+import gptkit
+from gptkit.attention import SoftmaxAttention, causal
+from gptkit.hookspecs import Register
+from gptkit.interfaces import Dims
+
+
+class FlexAttention(SoftmaxAttention):
+    """PyTorch's `flex_attention`, fused where a recipe says `compile = true`.
+
+    It is made for GPUs. Without `torch.compile` PyTorch runs a version of it that keeps every score, slower than
+    `sdpa`. On a CPU PyTorch 2.13 has no backward of it, so that one is given here, and its compiled kernel fails
+    on passes of one token and where lengths change, so that what is compiled there is the plain formula.
+
+    Raises:
+        ValueError: If attention weights are to be dropped, which FlexAttention cannot do.
+
+    Source:
+        Dong et al. 2024, arXiv:2412.05496.
+    """
+
+    def __init__(self, dims: Dims, *, qkv_bias: bool = False, out_bias: bool = True) -> None:
+        if dims.dropout:
+            raise ValueError(
+                f"dropout = {dims.dropout}, but FlexAttention cannot drop attention weights: "
+                "set dropout = 0, or choose another attention, such as 'sdpa'"
+            )
+        super().__init__(dims, qkv_bias=qkv_bias, out_bias=out_bias)
+
+    def attend(
+        self,
+        q: Float[Tensor, "B H T D"],
+        k: Float[Tensor, "B H S D"],
+        v: Float[Tensor, "B H S D"],
+        visible: Bool[Tensor, "..."] | None = None,
+    ) -> Float[Tensor, "B H T D"]:
+        """Return the attention that FlexAttention computes."""
+        visible = causal(q, k) if visible is None else visible
+        visible = visible.expand(*q.shape[:3], k.shape[2])  # (B, H, T, S)
+        if q.is_cuda:
+            return flex(q, k, v, visible)
+        # The other device here is "meta", which has shapes but no numbers and which PyTorch refuses.
+        if torch.compiler.is_compiling() or q.is_meta:
+            return plain(q, k, v, visible)
+        recomputing: Callable[..., Tensor] = FlexRecomputed.apply
+        return recomputing(q, k, v, visible)
+
+
+class FlexRecomputed(torch.autograd.Function):
+    """`flex` with the backward of `plain`, because PyTorch refuses inputs that want a gradient on a CPU."""
+
+    @staticmethod
+    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, visible: Tensor) -> Tensor:
+        """Return the attention."""
+        ctx.save_for_backward(q, k, v, visible)
+        # Otherwise PyTorch traces it anew for each shape, which takes a second and fuses nothing.
+        with torch.compiler.set_stance("force_eager"):
+            return flex(q.detach(), k.detach(), v.detach(), visible)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradients of queries, keys and values."""
+        *inputs, visible = ctx.saved_tensors
+        q, k, v = (each.detach().requires_grad_() for each in inputs)
+        with torch.enable_grad():
+            y = plain(q, k, v, visible)
+        return (*torch.autograd.grad(y, (q, k, v), gradient), None)
+
+
+def plain(q: Tensor, k: Tensor, v: Tensor, visible: Tensor) -> Tensor:
+    """Return what `flex` does, by the formula."""
+    scores = (q / math.sqrt(q.shape[3])) @ k.mT  # (B, H, T, S)
+    return scores.masked_fill(~visible, -math.inf).softmax(dim=-1) @ v  # (B, H, T, D)
+
+
+def flex(q: Tensor, k: Tensor, v: Tensor, visible: Tensor) -> Tensor:
+    """Return what `flex_attention` computes where a key that is not visible has a score of -∞."""
+
+    def hide(score: Tensor, b: Tensor, h: Tensor, i: Tensor, j: Tensor) -> Tensor:
+        return torch.where(visible[b, h, i, j], score, -math.inf)
+
+    if torch.compiler.is_compiling():
+        return flex_attention(q, k, v, score_mod=hide)
+    with warnings.catch_warnings():
+        # It advises to compile, which takes seconds for each new shape: the recipe's `compile` decides that.
+        warnings.filterwarnings("ignore", "flex_attention called without torch.compile")
+        return flex_attention(q, k, v, score_mod=hide)
+
+
+@gptkit.hookimpl
+def gptkit_register(register: Register) -> None:
+    """Offer `flex`."""
+    register("flex", FlexAttention)

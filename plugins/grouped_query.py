@@ -1,0 +1,100 @@
+"""Attention in which several heads of queries share the keys and values of one."""
+
+import math
+
+import torch
+from einops import rearrange, repeat
+from jaxtyping import Float
+from pydantic import PositiveInt
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+import gptkit
+from gptkit.attention import causal
+from gptkit.hookspecs import Register
+from gptkit.interfaces import Attention, Dims, HasReference, Place
+from gptkit.kv_cache import KVCache
+from gptkit.layers import Linear
+
+
+class GroupedQueryAttention(Attention, HasReference):
+    """Exact causal softmax attention with fewer heads of keys and values than of queries, and so a smaller cache.
+
+    Args:
+        kv_heads: Heads of keys and values. As many as of queries is ordinary attention; 1, which divides
+            every number of heads, is multi-query attention.
+        qkv_bias: Whether the projections to queries, keys and values have biases.
+        out_bias: Whether the output projection has one.
+
+    Raises:
+        ValueError: If `kv_heads` does not divide the heads of queries.
+
+    Source:
+        Ainslie et al. 2023, arXiv:2305.13245, section 2.2; Shazeer 2019, arXiv:1911.02150 (one head).
+    """
+
+    def __init__(
+        self, dims: Dims, *, kv_heads: PositiveInt = 1, qkv_bias: bool = False, out_bias: bool = True
+    ) -> None:
+        super().__init__(dims)
+        if dims.n_head % kv_heads:
+            divisors = [str(n) for n in range(1, dims.n_head + 1) if dims.n_head % n == 0]
+            raise ValueError(
+                f"kv_heads = {kv_heads} does not divide n_head = {dims.n_head}: take one of {', '.join(divisors)}"
+            )
+        self.dims, self.kv_heads, self.dropout = dims, kv_heads, dims.dropout
+        self.qkv = Linear(dims.n_embd, (dims.n_head + 2 * kv_heads) * dims.head_width, bias=qkv_bias)
+        self.out = Linear(dims.n_embd, dims.n_embd, bias=out_bias)
+        self.drop_out = nn.Dropout(dims.dropout)
+
+    def forward(self, x: Float[Tensor, "B T C"], at: Place = Place()) -> Float[Tensor, "B T C"]:
+        """Return what each position gathered from those it may see."""
+        heads = rearrange(self.qkv(x), "B T (heads D) -> B heads T D", D=self.dims.head_width)
+        q, k, v = heads.split((self.dims.n_head, self.kv_heads, self.kv_heads), dim=1)
+        q, k = at.turn(q, k)
+        k, v = at.remember(k, v)
+        # `is_causal` aligns top-left, so it is right for square inputs alone.
+        square = at.visible is None and at.memory is None
+        visible = None if square else torch.atleast_2d(causal(q, k) if at.visible is None else at.visible)
+        dropout = self.dropout if self.training else 0.0
+        y = F.scaled_dot_product_attention(
+            q, k, v, attn_mask=visible, dropout_p=dropout, is_causal=square, enable_gqa=True
+        )  # (B, H, T, D)
+        return self.drop_out(self.out(rearrange(y, "B H T D -> B T (H D)")))
+
+    def new_memory(self, batch_size: int, length: int) -> KVCache:
+        """Return an empty cache of as many heads as the keys have."""
+        return KVCache(batch_size, self.kv_heads, length, self.dims.head_width, like=self.out.weight)
+
+    def reference(self) -> "RepeatedKeys":
+        """Return ordinary attention with each key and value repeated for the queries that share it."""
+        biases = {"qkv_bias": self.qkv.bias is not None, "out_bias": self.out.bias is not None}
+        return RepeatedKeys(self.dims, kv_heads=self.kv_heads, **biases)
+
+
+class RepeatedKeys(nn.Module):
+    """What `GroupedQueryAttention` computes: query head h sees key head h // (n_head / kv_heads)."""
+
+    def __init__(self, dims: Dims, *, kv_heads: int, qkv_bias: bool, out_bias: bool) -> None:
+        super().__init__()
+        self.dims, self.kv_heads = dims, kv_heads
+        self.qkv = Linear(dims.n_embd, (dims.n_head + 2 * kv_heads) * dims.head_width, bias=qkv_bias)
+        self.out = Linear(dims.n_embd, dims.n_embd, bias=out_bias)
+
+    def forward(self, x: Float[Tensor, "B T C"], at: Place = Place()) -> Float[Tensor, "B T C"]:
+        """Return what each position gathered from those it may see."""
+        heads = rearrange(self.qkv(x), "B T (heads D) -> B heads T D", D=self.dims.head_width)
+        q, k, v = heads.split((self.dims.n_head, self.kv_heads, self.kv_heads), dim=1)
+        group = self.dims.n_head // self.kv_heads
+        k, v = (repeat(each, "B K T D -> B (K group) T D", group=group) for each in (k, v))  # (B, H, T, D)
+        q, k = at.turn(q, k)
+        visible = causal(q, k) if at.visible is None else at.visible
+        scores = q @ k.mT / math.sqrt(q.shape[3])  # (B, H, T, T)
+        y = scores.masked_fill(~visible, -math.inf).softmax(dim=-1) @ v  # (B, H, T, D)
+        return self.out(rearrange(y, "B H T D -> B T (H D)"))
+
+
+@gptkit.hookimpl
+def gptkit_register(register: Register) -> None:
+    """Offer `grouped_query`."""
+    register("grouped_query", GroupedQueryAttention)

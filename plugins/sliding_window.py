@@ -1,0 +1,172 @@
+"""Attention that looks back over a window of positions, and a memory that keeps no more than that."""
+
+import math
+
+import torch
+from einops import rearrange
+from jaxtyping import Bool, Float, Int
+from pydantic import PositiveInt
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+import gptkit
+from gptkit.hookspecs import Register
+from gptkit.interfaces import Attention, Dims, HasReference, Memory, Place
+from gptkit.layers import Linear
+
+
+class WindowCache(Memory):
+    """Keys and values of the last `window` positions, in a ring: position p lies in slot p mod `window`.
+
+    Each pass goes on where the one before it ended.
+
+    Args:
+        like: A tensor whose dtype and device the cache takes.
+    """
+
+    def __init__(self, batch_size: int, n_head: int, window: int, head_width: int, *, like: Tensor) -> None:
+        self.window = window
+        self.keys = like.new_zeros(batch_size, n_head, window, head_width)
+        self.values = torch.zeros_like(self.keys)
+
+    def append(
+        self, k: Float[Tensor, "B H T D"], v: Float[Tensor, "B H T D"], first: int | Int[Tensor, ""]
+    ) -> tuple[Float[Tensor, "B H S D"], Float[Tensor, "B H S D"]]:
+        """Return what positions `first` - `window` to `first` - 1 left, in order, and behind it what is new.
+
+        Of positions before 0, and of those never written, there are zeros or worse: the caller hides them.
+        """
+        before = (torch.arange(self.window, device=k.device) + first) % self.window
+        kept_k, kept_v = self.keys[:, :, before], self.values[:, :, before]
+        # Of a pass longer than the window, the last positions alone: no slot is written twice.
+        slots = (torch.arange(k.shape[2], device=k.device)[-self.window :] + first) % self.window
+        self.keys.index_copy_(2, slots, k[:, :, -self.window :])
+        self.values.index_copy_(2, slots, v[:, :, -self.window :])
+        return torch.cat((kept_k, k), dim=2), torch.cat((kept_v, v), dim=2)  # (B, H, window + T, D)
+
+
+class SlidingWindowAttention(Attention, HasReference):
+    """Exact softmax attention in which each position sees itself and the `window` - 1 before it.
+
+    The queries are cut into chunks of one window, which need no key but their own and those of one window
+    before: T · 2 window scores in place of T · T.
+
+    Args:
+        window: How many positions one position sees. Layers add up: the last of n sees n (`window` - 1) back.
+        qkv_bias: Whether the projection to queries, keys and values has a bias.
+        out_bias: Whether the output projection has one.
+
+    Raises:
+        ValueError: If the window is wider than the context.
+
+    Source:
+        Beltagy et al. 2020, arXiv:2004.05150, section 3.1; Jiang et al. 2023, arXiv:2310.06825, section 2.
+    """
+
+    # A default that fits the smallest context; which one is right depends on the text and the number of layers.
+    def __init__(
+        self, dims: Dims, *, window: PositiveInt = 4, qkv_bias: bool = False, out_bias: bool = True
+    ) -> None:
+        super().__init__(dims)
+        if window > dims.block_size:
+            raise ValueError(
+                f"window = {window} is wider than the context, block_size = {dims.block_size}: "
+                f"take at most {dims.block_size}, or an attention that sees the whole context, such as 'sdpa'"
+            )
+        self.dims, self.window, self.dropout = dims, window, dims.dropout
+        self.qkv = Linear(dims.n_embd, 3 * dims.n_embd, bias=qkv_bias)
+        self.out = Linear(dims.n_embd, dims.n_embd, bias=out_bias)
+        self.drop_out = nn.Dropout(dims.dropout)
+
+    def forward(self, x: Float[Tensor, "B T C"], at: Place = Place()) -> Float[Tensor, "B T C"]:
+        """Return what each position gathered from those it may see."""
+        q, k, v = rearrange(self.qkv(x), "B T (three H D) -> three B H T D", three=3, H=self.dims.n_head)
+        q, k = at.turn(q, k)
+        k, v = at.remember(k, v)
+        # On the last axis of `visible`, position p stands at p if there is a cache; else the last key is the last.
+        start = at.first if isinstance(at.memory, WindowCache) else k.shape[2] - q.shape[2]
+        y = self.attend(q, k, v, start, at.visible)  # (B, H, T, D)
+        return self.drop_out(self.out(rearrange(y, "B H T D -> B T (H D)")))
+
+    def attend(
+        self,
+        q: Float[Tensor, "B H T D"],
+        k: Float[Tensor, "B H S D"],
+        v: Float[Tensor, "B H S D"],
+        start: int | Int[Tensor, ""],
+        visible: Bool[Tensor, "..."] | None = None,
+    ) -> Float[Tensor, "B H T D"]:
+        """Return the mean of the values in each query's window, the last of which are the queries' own.
+
+        Args:
+            start: Where the first query's own key stands on the last axis of `visible`.
+        """
+        B, T, window = q.shape[0], q.shape[2], self.window
+        chunk = window if T > window else T
+        n = -(-T // chunk)
+        # One window of keys before the first query, and keys up to the end of the last chunk. Less than 0 cuts.
+        before, behind = window - (k.shape[2] - T), n * chunk - T
+        q = rearrange(F.pad(q, (0, 0, 0, behind)), "B H (n Q) D -> (B n) H Q D", n=n)
+        k, v = (F.pad(each, (0, 0, before, behind)).unfold(2, window + chunk, chunk) for each in (k, v))
+        k, v = (rearrange(each, "B H n D K -> (B n) H K D") for each in (k, v))
+        # Places of queries and keys, counted from the first query.
+        chunks = torch.arange(0, n * chunk, chunk, device=q.device)[:, None, None]
+        i = chunks + torch.arange(chunk, device=q.device)[:, None]  # (n, Q, 1)
+        j = chunks + torch.arange(-window, chunk, device=q.device)  # (n, 1, K)
+        seen = ((j <= i) & (j > i - window) & (j >= -start))[None, None]
+        if visible is not None:
+            # What fills the last chunk up is cut off, but NaN in it would flow back.
+            seen = seen & (pick(visible, i, j + start) | (i >= T))
+        seen = rearrange(seen.expand(B, -1, -1, -1, -1), "B H n Q K -> (B n) H Q K")
+        dropout = self.dropout if self.training else 0.0
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=seen, dropout_p=dropout)
+        return rearrange(y, "(B n) H Q D -> B H (n Q) D", n=n)[:, :, :T]
+
+    def new_memory(self, batch_size: int, length: int) -> WindowCache:
+        """Return an empty ring."""
+        return WindowCache(batch_size, self.dims.n_head, self.window, self.dims.head_width, like=self.out.weight)
+
+    def reference(self) -> "WindowReference":
+        """Return the textbook's attention under a mask."""
+        biases = {"qkv_bias": self.qkv.bias is not None, "out_bias": self.out.bias is not None}
+        return WindowReference(self.dims, window=self.window, **biases)
+
+
+def pick(
+    visible: Bool[Tensor, "..."], rows: Int[Tensor, "n Q 1"], columns: Int[Tensor, "n 1 K"]
+) -> Bool[Tensor, "B H n Q K"]:
+    """Return which key each query sees, chunk by chunk; rows and columns that are not there show anything."""
+    # Axes that are missing or of length 1 stay of length 1.
+    visible = visible[(None,) * (4 - visible.ndim)]
+    rows, columns = rows.clamp(max=visible.shape[2] - 1), columns.clamp(0, visible.shape[3] - 1)
+    return visible[:, :, rows, columns]
+
+
+class WindowReference(nn.Module):
+    """What `SlidingWindowAttention` computes, with a score for each query and key."""
+
+    def __init__(self, dims: Dims, *, window: int, qkv_bias: bool, out_bias: bool) -> None:
+        super().__init__()
+        self.n_head, self.window = dims.n_head, window
+        self.qkv = Linear(dims.n_embd, 3 * dims.n_embd, bias=qkv_bias)
+        self.out = Linear(dims.n_embd, dims.n_embd, bias=out_bias)
+
+    def forward(self, x: Float[Tensor, "B T C"], at: Place = Place()) -> Float[Tensor, "B T C"]:
+        """Return what each position gathered from those it may see."""
+        q, k, v = rearrange(self.qkv(x), "B T (three H D) -> three B H T D", three=3, H=self.n_head)
+        q, k = at.turn(q, k)
+        k, v = at.remember(k, v)
+        j = torch.arange(k.shape[2], device=x.device)
+        i = j[-q.shape[2] :, None]
+        seen = (j <= i) & (j > i - self.window)  # (T, S)
+        if at.visible is not None:
+            seen = seen & at.visible
+        scores = q @ k.mT / math.sqrt(q.shape[3])  # (B, H, T, S)
+        y = scores.masked_fill(~seen, -math.inf).softmax(dim=-1) @ v  # (B, H, T, D)
+        return self.out(rearrange(y, "B H T D -> B T (H D)"))
+
+
+@gptkit.hookimpl
+def gptkit_register(register: Register) -> None:
+    """Offer `sliding_window`."""
+    register("sliding_window", SlidingWindowAttention)

@@ -1,0 +1,102 @@
+"""Attention by `torch.nn.MultiheadAttention`, the module that comes with PyTorch."""
+
+from collections.abc import Mapping
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+import gptkit
+from gptkit.attention import causal
+from gptkit.components.attention.naive import NaiveAttention
+from gptkit.hookspecs import Register
+from gptkit.interfaces import Attention, Dims, HasReference, Memory, Place, Position
+from gptkit.layers import Linear
+
+
+class InputCache(Memory):
+    """A layer's inputs at a fixed number of positions, for a module that projects keys and values itself.
+
+    Slot i holds position i. Slots not yet written hold zeros and must be hidden by the caller's `visible`.
+
+    Args:
+        like: A tensor whose dtype and device the cache takes.
+    """
+
+    def __init__(self, batch_size: int, length: int, n_embd: int, *, like: Tensor) -> None:
+        self.inputs = like.new_zeros(batch_size, 1, length, n_embd)
+
+    def append(
+        self, k: Float[Tensor, "B H T D"], v: Float[Tensor, "B H T D"], first: int | Int[Tensor, ""]
+    ) -> tuple[Float[Tensor, "B H S D"], Float[Tensor, "B H S D"]]:
+        """Write the inputs, as one head of keys that are the values too; return every slot."""
+        self.inputs.index_copy_(2, torch.arange(k.shape[2], device=k.device) + first, k)
+        return self.inputs, self.inputs
+
+
+class TorchMHAttention(Attention, HasReference):
+    """`torch.nn.MultiheadAttention` behind gptkit's interface, with the weights that `naive` has.
+
+    It projects inside, which costs two things. A position that turns queries and keys cannot reach them. And a
+    pass behind a memory projects every slot of the context anew.
+
+    Args:
+        qkv_bias: Whether the projection to queries, keys and values has a bias.
+        out_bias: Whether the output projection has one.
+
+    Source:
+        Vaswani et al. 2017, arXiv:1706.03762, section 3.2.2.
+    """
+
+    def __init__(self, dims: Dims, *, qkv_bias: bool = False, out_bias: bool = True) -> None:
+        super().__init__(dims)
+        self.dims = dims
+        self.attention = nn.MultiheadAttention(
+            dims.n_embd, dims.n_head, dropout=dims.dropout, bias=qkv_bias, batch_first=True
+        )
+        nn.init.normal_(self.attention.in_proj_weight, std=0.02)
+        # PyTorch's one `bias` means both, and its initial weights depend on the width.
+        self.attention.add_module("out_proj", Linear(dims.n_embd, dims.n_embd, bias=out_bias))
+        self.drop_out = nn.Dropout(dims.dropout)
+
+    def forward(self, x: Float[Tensor, "B T C"], at: Place = Place()) -> Float[Tensor, "B T C"]:
+        """Return what each position gathered from those it may see.
+
+        Raises:
+            NotImplementedError: If the position turns queries and keys.
+        """
+        if at.position is not None and type(at.position).turn is not Position.turn:
+            raise NotImplementedError(
+                f"{type(at.position).__name__} turns queries and keys, and torch.nn.MultiheadAttention makes them "
+                "inside, where it cannot: choose a position that adds to embeddings, such as 'learned', or an "
+                "attention that lets them be turned, such as 'sdpa'"
+            )
+        inputs = at.remember(x[:, None], x[:, None])[0][:, 0]  # (B, S, C)
+        B, H, T, S = x.shape[0], self.dims.n_head, x.shape[1], inputs.shape[1]
+        visible = causal(x[:, None], inputs[:, None]) if at.visible is None else at.visible
+        # PyTorch takes one mask for all, or one for each head of each row, and True in it hides.
+        visible = visible.expand(T, S) if visible.ndim < 3 else visible.expand(B, H, T, S).flatten(0, 1)
+        # A hint that the mask is the causal one, aligned top-left, so that a kernel may leave out what it hides.
+        square = at.visible is None and at.memory is None
+        y, _ = self.attention(x, inputs, inputs, attn_mask=~visible, need_weights=False, is_causal=square)
+        return self.drop_out(y)
+
+    def new_memory(self, batch_size: int, length: int) -> InputCache:
+        """Return an empty cache of inputs."""
+        return InputCache(batch_size, length, self.dims.n_embd, like=self.attention.in_proj_weight)
+
+    def reference(self) -> NaiveAttention:
+        """Return the textbook's attention."""
+        biases = (self.attention.in_proj_bias is not None, self.attention.out_proj.bias is not None)
+        return NaiveAttention(self.dims, qkv_bias=biases[0], out_bias=biases[1])
+
+    def reference_weights(self, own: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Return the weights by the names that `naive` has for them: the layout is the same."""
+        packed, out = "attention.in_proj_", "attention.out_proj."
+        return {name.replace(packed, "qkv.").replace(out, "out."): weight for name, weight in own.items()}
+
+
+@gptkit.hookimpl
+def gptkit_register(register: Register) -> None:
+    """Offer `torch_mha`."""
+    register("torch_mha", TorchMHAttention)

@@ -1,0 +1,63 @@
+"""Every built-in part keeps the contract of its kind: the kit that a stranger's part is proven with."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from subprocess import PIPE
+
+import pytest
+from torch import nn
+
+from gptkit.plugins import Plugins
+from gptkit.testing import contract
+
+README = Path(__file__).parents[2] / "README.md"
+# Few, because the inputs are others each time.
+INPUTS = 8
+# What a part cannot do without, and nobody can guess.
+OPTIONS = {("corpus", "text"): {"path": README}}
+
+ENTRIES = {f"{entry.kind}_{entry.name}": entry for entry in Plugins().registry}
+for title, entry in ENTRIES.items():
+    globals()[f"test_{title}"] = contract(entry.part, options=OPTIONS.get((entry.kind, entry.name)), inputs=INPUTS)
+    if issubclass(entry.part, nn.Module):
+        globals()[f"test_{title}_on_cuda"] = pytest.mark.cuda(contract(entry.part, device="cuda"))
+
+# In other processes, because what checks annotations in this one breaks the graph; in two for all of them, because
+# the compiler takes longer to start than to compile.
+PROGRAM = """
+import json
+import sys
+from gptkit.plugins import Plugins
+from gptkit.testing.prove import Depth, checks_of, prove
+from gptkit.testing.subject import Subject
+
+first, broken = int(sys.argv[1]), {}
+for entry in list(Plugins().registry)[first::2]:
+    subject = Subject(part=entry.part)
+    for check in checks_of(subject):
+        if "compile" in check.id and (outcome := prove(check, subject, Depth(inputs=1))).verdict != "held":
+            broken[f"{entry.kind}_{entry.name} {check.id}"] = f"{outcome.verdict}: {outcome.why}"
+print(json.dumps(broken))
+"""
+COMPILED = ["compiles_to_one_graph", "compiles_for_any_length", "compiled_equals_eager", "decoding_compiles_once"]
+
+
+@pytest.fixture(scope="module")
+def broken() -> dict[str, str]:
+    """Return what is wrong with compiled parts, by part and check."""
+    command = [sys.executable, "-c", PROGRAM]
+    both = [subprocess.Popen([*command, n], stdout=PIPE, stderr=PIPE, text=True) for n in ("0", "1")]
+    found: dict[str, str] = {}
+    for process in both:
+        told, error = process.communicate()
+        assert process.returncode == 0, error
+        found |= json.loads(told.splitlines()[-1])
+    return found
+
+
+@pytest.mark.parametrize("check", COMPILED)
+@pytest.mark.parametrize("title", [title for title, entry in ENTRIES.items() if issubclass(entry.part, nn.Module)])
+def test_compiled(title: str, check: str, broken: dict[str, str]) -> None:
+    assert f"{title} {check}" not in broken, broken[f"{title} {check}"]

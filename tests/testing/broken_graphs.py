@@ -1,0 +1,55 @@
+"""Parts that `torch.compile` cannot make one graph of, or makes another part of."""
+
+import torch
+from torch import Tensor
+
+from gptkit.components.attention.naive import NaiveAttention
+from gptkit.components.feed_forward.gelu import GeluFeedForward
+from gptkit.interfaces import Place
+from tests.testing.mutant import CaughtBy
+
+
+class BreaksTheGraph(GeluFeedForward):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) * (1.0 if x.abs().max().item() < 1e9 else 0.0)
+
+
+class BreaksTheGraphInAttend(NaiveAttention):
+    def forward(self, x: Tensor, at: Place = Place()) -> Tensor:
+        torch._dynamo.graph_break()
+        return super().forward(x, at)
+
+
+class AnotherWhenCompiled(GeluFeedForward):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) * (1.5 if torch.compiler.is_compiling() else 1.0)
+
+
+class KnowsOneLengthWhenCompiled(GeluFeedForward):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) * (1.5 if torch.compiler.is_compiling() and x.shape[1] != 5 else 1.0)
+
+
+class CountsItsTokens(NaiveAttention):
+    """Compiles anew for each token, as its count is a number of Python's."""
+
+    count = 0
+
+    def forward(self, x: Tensor, at: Place = Place()) -> Tensor:
+        self.count += 1
+        return super().forward(x, at) * (1.0 if self.count > 0 else 0.0)
+
+
+class BranchesOnItsPlace(NaiveAttention):
+    def forward(self, x: Tensor, at: Place = Place()) -> Tensor:
+        return super().forward(x, at if at.first > 0 else Place(0, at.position, at.memory, at.visible))
+
+
+CAUGHT_BY: CaughtBy = {
+    BreaksTheGraph: "compiles_to_one_graph compiles_for_any_length",
+    BreaksTheGraphInAttend: "compiles_to_one_graph decoding_compiles_once",
+    AnotherWhenCompiled: "compiles_to_one_graph",
+    KnowsOneLengthWhenCompiled: "compiles_for_any_length",
+    CountsItsTokens: "decoding_compiles_once",
+    BranchesOnItsPlace: "decoding_compiles_once decoding_waits_for_nothing",
+}

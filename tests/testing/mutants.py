@@ -1,0 +1,40 @@
+"""Every deliberately broken part, and what must catch it."""
+
+from tests.testing import (
+    broken_arithmetic,
+    broken_attends,
+    broken_attentions,
+    broken_blocks,
+    broken_data,
+    broken_feed_forwards,
+    broken_graphs,
+    broken_kernels,
+    broken_memories,
+    broken_modules,
+    broken_optimizers,
+    broken_schedules,
+    subtle_attentions,
+    subtle_data,
+    subtle_modules,
+)
+
+TABLES = (
+    broken_attends,
+    broken_kernels,
+    broken_arithmetic,
+    broken_attentions,
+    broken_memories,
+    broken_feed_forwards,
+    broken_modules,
+    broken_blocks,
+    broken_data,
+    broken_optimizers,
+    broken_schedules,
+    broken_graphs,
+    subtle_attentions,
+    subtle_modules,
+    subtle_data,
+)
+CAUGHT_BY: dict[type, tuple[str, ...]] = {
+    mutant: tuple(checks.split()) for table in TABLES for mutant, checks in table.CAUGHT_BY.items()
+}

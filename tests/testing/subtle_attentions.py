@@ -1,0 +1,158 @@
+"""Broken attentions that the first version of the kit did not catch."""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gptkit.attention import causal
+from gptkit.components.attention.naive import NaiveAttention
+from gptkit.interfaces import Dims
+from gptkit.kv_cache import KVCache
+from tests.testing.broken_attends import Mask
+from tests.testing.mutant import CaughtBy
+from tests.testing.right_parts import MeanAttention
+
+First = int | Tensor
+
+
+class SumsInBfloat16(NaiveAttention):
+    """Adds up the values of a bfloat16 input one key at a time, rounding each time."""
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, visible: Mask = None) -> Tensor:
+        if q.dtype != torch.bfloat16:
+            return super().attend(q, k, v, visible)
+        scores = q @ k.mT / math.sqrt(q.shape[3])
+        weights = scores.masked_fill(~(causal(q, k) if visible is None else visible), -math.inf)
+        weights = (weights - weights.amax(dim=-1, keepdim=True).detach()).exp()
+        total, y = torch.zeros_like(weights[..., :1]), torch.zeros_like(q)
+        for s in range(k.shape[2]):
+            total = total + weights[..., s : s + 1]
+            y = y + weights[..., s : s + 1] * v[:, :, s : s + 1]
+        return y / total
+
+
+class WrongFromTheFourthHeadOn(NaiveAttention):
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, visible: Mask = None) -> Tensor:
+        return super().attend(q, k, v, visible) * (torch.arange(q.shape[1]) < 3)[:, None, None]
+
+
+class WrongBeyondAWidthOf64(NaiveAttention):
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, visible: Mask = None) -> Tensor:
+        return super().attend(q * (torch.arange(q.shape[3]) < 64), k, v, visible)
+
+
+class WrongBeyond1024Keys(NaiveAttention):
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, visible: Mask = None) -> Tensor:
+        visible = causal(q, k) if visible is None else visible
+        known = torch.arange(k.shape[2]) < 1024
+        return super().attend(q, k, v, visible & known | ~(visible & known).any(dim=-1, keepdim=True))
+
+
+class WrongInFullTiles(NaiveAttention):
+    """Wrong where both lengths are multiples of 16, as on the way that a kernel takes without a remainder."""
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, visible: Mask = None) -> Tensor:
+        y = super().attend(q, k, v, visible)
+        return y if k.shape[2] % 16 or q.shape[2] % 16 else 1.01 * y
+
+
+class RemembersItsFirstMask(NaiveAttention):
+    """Keyed by the number of queries alone."""
+
+    def __init__(self, dims: Dims) -> None:
+        super().__init__(dims)
+        self.masks: dict[int, Tensor] = {}
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, visible: Mask = None) -> Tensor:
+        if visible is None:
+            mask = self.masks.setdefault(q.shape[2], causal(q, k))
+            visible = F.pad(mask, (0, max(0, k.shape[2] - mask.shape[1])))[:, : k.shape[2]]
+        return super().attend(q, k, v, visible)
+
+
+class AnotherDropoutInBackward(torch.autograd.Function):
+    """Draws what it drops again on the way back, as a kernel does that loses its seed."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, rate: float) -> Tensor:
+        ctx.rate = rate
+        return F.dropout(x, rate)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        return F.dropout(gradients[0], ctx.rate), None
+
+
+class LosesItsSeedInBackward(NaiveAttention):
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, visible: Mask = None) -> Tensor:
+        scores = q @ k.mT / math.sqrt(q.shape[3])
+        visible = causal(q, k) if visible is None else visible
+        weights = scores.masked_fill(~visible, -math.inf).softmax(dim=-1)
+        if self.training:
+            weights = AnotherDropoutInBackward.apply(weights, self.dropout)  # type: ignore[no-untyped-call]
+        return weights @ v
+
+
+class DropsNoOutput(NaiveAttention):
+    def __init__(self, dims: Dims) -> None:
+        super().__init__(dims)
+        self.drop_out.p = 0.0
+
+
+class DropsTheSameInEachHead(NaiveAttention):
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, visible: Mask = None) -> Tensor:
+        scores = q @ k.mT / math.sqrt(q.shape[3])
+        visible = causal(q, k) if visible is None else visible
+        weights = scores.masked_fill(~visible, -math.inf).softmax(dim=-1)
+        return weights * F.dropout(torch.ones_like(weights[:, :1]), self.dropout, self.training) @ v
+
+
+class SeedsTheGeneratorItself(NaiveAttention):
+    def __init__(self, dims: Dims) -> None:
+        torch.manual_seed(1337)
+        super().__init__(dims)
+
+
+class DrawsFromAGeneratorOfItsOwn(NaiveAttention):
+    def __init__(self, dims: Dims) -> None:
+        super().__init__(dims)
+        nn.init.normal_(self.out.weight, std=0.02, generator=torch.Generator().manual_seed(1337))
+
+
+class LeaksBeyond16Tokens(MeanAttention):
+    """Causal between tiles of 16 tokens, and not within those behind the first."""
+
+    def weigh(self, k: Tensor, T: int, visible: Tensor | None) -> Tensor:
+        if visible is None and T > 16:
+            tile = torch.arange(T) // 16
+            visible = (tile <= tile[:, None]) & (torch.ones(T, T, dtype=torch.bool).tril() | (tile > 0))
+        return super().weigh(k, T, visible)
+
+
+class MemoryOfTheWholeContext(NaiveAttention):
+    def __init__(self, dims: Dims) -> None:
+        super().__init__(dims)
+        self.block_size = dims.block_size
+
+    def new_memory(self, batch_size: int, length: int) -> KVCache:
+        return super().new_memory(batch_size, self.block_size)
+
+
+CAUGHT_BY: CaughtBy = {
+    SumsInBfloat16: "attends_as_reference_from_afar_in_bfloat16",
+    WrongFromTheFourthHeadOn: "attends_as_reference_in_float64",
+    WrongBeyondAWidthOf64: "equals_reference_when_long_in_float64",
+    WrongBeyond1024Keys: "attends_as_reference_from_afar_in_float64 attends_as_reference_from_afar_in_float32",
+    WrongInFullTiles: "equals_reference_when_long_in_float64",
+    RemembersItsFirstMask: "attend_forgets",
+    LosesItsSeedInBackward: "gradients_are_right_in_training",
+    DropsNoOutput: "output_dropout_has_its_rate",
+    DropsTheSameInEachHead: "dropout_is_independent",
+    SeedsTheGeneratorItself: "first_weights_are_drawn",
+    DrawsFromAGeneratorOfItsOwn: "first_weights_are_drawn",
+    LeaksBeyond16Tokens: "never_reads_the_future",
+    MemoryOfTheWholeContext: "cache_changes_nothing",
+}
