@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gptkit.cli.options import AsJson, PluginFiles
+from gptkit.cli.options import AsJson, PluginFiles, TrustPlugins
 
 if TYPE_CHECKING:
     import torch
@@ -39,6 +39,7 @@ def check(
     case: Annotated[
         str | None, typer.Option(metavar="JSON", help="This input alone, as the report of a failure gives it.")
     ] = None,
+    trust_plugins: TrustPlugins = False,
     as_json: AsJson = False,
 ) -> None:
     """Prove a part: a line for each promise, held, broken, or why it was not tried."""
@@ -48,7 +49,9 @@ def check(
 
     if settings and Path(target).suffix in (".py", ".toml"):
         raise UsageError("--set gives options to one part: gptkit check NAME --plugin FILE --set OPTION=VALUE")
-    first, subjects = parts_of(target, settings or [], plugins or [], find_device(device))
+    first, subjects = parts_of(
+        target, settings or [], plugins or [], find_device(device), trust_plugins=trust_plugins
+    )
     checks = [select(subject, only or []) for subject in subjects]
     if only and not any(checks):
         refuse(only, subjects)
@@ -73,7 +76,7 @@ def find_device(wanted: str) -> "torch.device":
 
 
 def parts_of(
-    target: str, settings: list[str], plugins: list[Path], device: "torch.device"
+    target: str, settings: list[str], plugins: list[Path], device: "torch.device", *, trust_plugins: bool
 ) -> "tuple[list[Examined], list[Subject]]":
     """Return what a target names: how it loaded, where it is a plugin file, and its parts."""
     from gptkit.errors import PluginError
@@ -87,7 +90,7 @@ def parts_of(
     try:
         with at_most(SECONDS, target), listening(target):
             if Path(target).suffix == ".toml":
-                return [], parts_of_recipe(Path(target), plugins, device)
+                return [], parts_of_recipe(Path(target), plugins, device, trust_plugins=trust_plugins)
             return [], parts_called(target, settings, plugins, device)
     except TookTooLong as error:
         raise PluginError(f"{target}: to load its plugins, {error}") from error

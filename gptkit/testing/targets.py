@@ -11,22 +11,25 @@ from gptkit.assemble import assembler_of
 from gptkit.errors import UsageError, did_you_mean
 from gptkit.leaves import spell
 from gptkit.plugins import Plugins
-from gptkit.recipe import override, read
+from gptkit.recipe import override
 from gptkit.registry import Entry
 from gptkit.resolved import Choice
 from gptkit.signature import REQUIRED
 from gptkit.testing.subject import Subject
+from gptkit.trust import read_trusted
 
 
-def parts_of_recipe(recipe: Path, plugins: Sequence[Path], device: torch.device) -> list[Subject]:
+def parts_of_recipe(
+    recipe: Path, plugins: Sequence[Path], device: torch.device, *, trust_plugins: bool
+) -> list[Subject]:
     """Return the parts that a recipe chose, each with the options that it has there.
 
     Raises:
         RecipeError: If the recipe is wrong.
         PluginError: If a plugin of it does not load.
+        UsageError: If the recipe is a run directory's, which carries plugin files that nobody trusts.
     """
-    written = read(recipe)
-    found = Plugins([*written.plugins, *plugins])
+    written, found = read_trusted(recipe, (), plugins, trust_plugins=trust_plugins)
     resolved = assembler_of(written, found).resolved
     choices = [*resolved.parts.values(), *(choice for layer in resolved.layers for choice in layer.values())]
     chosen = {spelled(choice): choice for choice in choices}

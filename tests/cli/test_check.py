@@ -342,6 +342,20 @@ def test_a_plugin_of_a_recipe_that_prints_does_not_spoil_json(
     assert "hello" in outcome.err
 
 
+def test_plugins_that_a_run_directory_carries_are_not_run_untrusted(
+    gptkit: Gptkit, written: Written, tmp_path: Path
+) -> None:
+    file = written("Mine = type('Mine', (LayerNorm,), {})")
+    arguments = ("small.toml", "--plugin", str(file), "--set", "model.norm=mine", "--out", "run")
+    assert gptkit("run", *arguments).code == 0
+    asked = ("check", "run/resolved.toml", "--only", "is_finite_at_rest")
+    outcome = gptkit(*asked)
+    assert outcome.code == 2
+    assert "carries plugin files, which are programs" in outcome.err
+    trusted = gptkit(*asked, "--trust-plugins")
+    assert (trusted.code, "norm mine: Mine" in trusted.out) == (0, True)
+
+
 def test_a_plugin_of_a_recipe_that_hangs(
     gptkit: Gptkit, written: Written, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
