@@ -76,6 +76,16 @@ def test_stopped_after_any_step_it_goes_on_to_the_same_bits(tmp_path: Path, dtyp
         assert result(go_on(stopped(recipe, tmp_path / f"stopped-{after}", after, options))) == whole, after
 
 
+@pytest.mark.cuda
+@pytest.mark.parametrize("dtype", [*PRECISIONS, "fp16"])
+def test_on_cuda_with_deterministic_algorithms_it_goes_on_to_the_same_bits(tmp_path: Path, dtype: str) -> None:
+    recipe = write_recipe(tmp_path, recipe=SMALL)
+    options = [f"train.dtype={dtype}", "train.device=cuda", "train.deterministic=true", "model.dropout=0.3"]
+    whole = result(finish(recipe, tmp_path / "whole", options))
+    for after in (1, 2, 3):
+        assert result(go_on(stopped(recipe, tmp_path / f"stopped-{after}", after, options))) == whole, after
+
+
 def test_stopped_again_and_again_it_ends_in_the_same_bits(tmp_path: Path) -> None:
     recipe = write_recipe(tmp_path, recipe=SMALL)
     whole = result(finish(recipe, tmp_path / "whole"))
