@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import torch
 
     from gptkit.testing.examine import Examined
-    from gptkit.testing.prove import Outcome
+    from gptkit.testing.outcome import Outcome
     from gptkit.testing.subject import Subject
 
 
@@ -45,7 +45,7 @@ def check(
     """Prove a part: a line for each promise, held, broken, or why it was not tried."""
     from gptkit.errors import UsageError
     from gptkit.testing.examine import Examined, outcomes
-    from gptkit.testing.prove import DEEP, ORDINARY
+    from gptkit.testing.outcome import DEEP, ORDINARY
 
     if settings and Path(target).suffix in (".py", ".toml"):
         raise UsageError("--set gives options to one part: gptkit check NAME --plugin FILE --set OPTION=VALUE")

@@ -13,7 +13,8 @@ from gptkit.errors import UsageError, did_you_mean
 from gptkit.interfaces import KINDS
 from gptkit.plugins import Plugins
 from gptkit.testing.check import LEVELS, Check
-from gptkit.testing.prove import Depth, checks_of, prove
+from gptkit.testing.outcome import Depth
+from gptkit.testing.prove import checks_of, prove
 from gptkit.testing.subject import Subject
 
 RANDOM_SEEDS = 2**31

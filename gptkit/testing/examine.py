@@ -11,7 +11,8 @@ from gptkit.errors import PluginError, Problem, RecipeError
 from gptkit.plugins import Plugins, explain, import_file, is_file
 from gptkit.testing.check import Check
 from gptkit.testing.guards import TookTooLong, at_most, listening
-from gptkit.testing.prove import Depth, Outcome, prove
+from gptkit.testing.outcome import Depth, Outcome
+from gptkit.testing.prove import prove
 from gptkit.testing.subject import Subject, file_of
 from gptkit.testing.targets import options_missing, subject_of
 

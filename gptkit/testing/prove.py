@@ -4,9 +4,9 @@ import time
 import traceback
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from hypothesis import HealthCheck, Phase, Verbosity, given, reject, seed, settings
@@ -17,47 +17,8 @@ from gptkit.testing.applies import DoesNotApply, NotHere
 from gptkit.testing.case import Case
 from gptkit.testing.check import Check
 from gptkit.testing.checks import CHECKS
+from gptkit.testing.outcome import ORDINARY, Depth, Outcome, Verdict
 from gptkit.testing.subject import Subject, file_of, missing_accelerator
-
-Verdict = Literal["held", "broken", "not applicable", "not run"]
-
-
-@dataclass(frozen=True)
-class Depth:
-    """How hard a check tries.
-
-    Args:
-        inputs: How many inputs an ordinary check is tried on.
-        seed: What they are drawn from.
-        shrink: Whether the smallest input is looked for that shows what is broken.
-    """
-
-    inputs: int = 50
-    seed: int = 0
-    shrink: bool = True
-
-
-ORDINARY, DEEP = Depth(), Depth(inputs=500)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What came of one check.
-
-    Args:
-        check: Its id.
-        why: What is broken, on which input, and how to see it again; or why the check was not tried.
-        inputs: How many inputs it was tried on.
-        error: What the part or the check raised.
-    """
-
-    check: str
-    promise: str
-    verdict: Verdict
-    why: str = ""
-    inputs: int = 0
-    seconds: float = 0.0
-    error: BaseException | None = None
 
 
 def prove(check: Check, subject: Subject, depth: Depth = ORDINARY, case: str | None = None) -> Outcome:

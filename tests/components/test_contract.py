@@ -30,7 +30,8 @@ PROGRAM = """
 import json
 import sys
 from gptkit.plugins import Plugins
-from gptkit.testing.prove import Depth, checks_of, prove
+from gptkit.testing.outcome import Depth
+from gptkit.testing.prove import checks_of, prove
 from gptkit.testing.subject import Subject
 
 first, broken = int(sys.argv[1]), {}

@@ -10,7 +10,8 @@ import torch
 
 from gptkit.interfaces import KINDS
 from gptkit.testing.check import Check
-from gptkit.testing.prove import Depth, checks_of, prove
+from gptkit.testing.outcome import Depth
+from gptkit.testing.prove import checks_of, prove
 from gptkit.testing.subject import Subject
 from tests.testing import broken_graphs
 from tests.testing.mutants import CAUGHT_BY

@@ -9,7 +9,8 @@ import pytest
 from gptkit.interfaces import KINDS
 from gptkit.testing.check import Check
 from gptkit.testing.checks import CHECKS
-from gptkit.testing.prove import Depth, Outcome, prove
+from gptkit.testing.outcome import Depth, Outcome
+from gptkit.testing.prove import prove
 from gptkit.testing.subject import Subject
 from tests.testing import broken_graphs
 from tests.testing.mutant import right_part_of
