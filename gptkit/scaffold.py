@@ -37,7 +37,9 @@ class Draft:
                 f"'{self.name}' cannot be a part's name: expected lower-case letters, digits and single "
                 f"underscores, a letter first, and no keyword of Python.{suggestion(self.name)}"
             )
-        if self.class_name in re.findall(r"\w+", self.template):
+        # Its own placeholder is no other class: `mine` is a name like any.
+        others = set(re.findall(r"\w+", self.template)) - {self.placeholder}
+        if self.class_name in others:
             raise UsageError(
                 f"'{self.name}' cannot be this part's name: its class would be {self.class_name}, and the file "
                 "needs that of gptkit. Choose another"
@@ -48,6 +50,11 @@ class Draft:
         """What its class is called: the name, and the interface unless the name ends with it."""
         words, interface = "".join(word.capitalize() for word in self.name.split("_")), KINDS[self.kind].__name__
         return words if words.endswith(interface) and words != interface else words + interface
+
+    @property
+    def placeholder(self) -> str:
+        """What the class is called in the template."""
+        return f"Mine{KINDS[self.kind].__name__}"
 
     @property
     def distribution(self) -> str:
@@ -97,7 +104,7 @@ class Draft:
             "gptkit_mine": self.module,
             "test_mine": f"test_{self.name}",
             "mine": self.name,
-            f"Mine{KINDS[self.kind].__name__}": self.class_name,
+            self.placeholder: self.class_name,
             "KIND": self.kind.replace("_", "-"),
         }
         return re.sub(rf"\b({'|'.join(names)})\b", lambda found: names[found[0]], text)

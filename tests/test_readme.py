@@ -122,6 +122,15 @@ def test_the_contract_in_one_line_is_a_test_for_each_promise() -> None:
     assert "positions_are_independent" in [each.id for each in mark.args[1]]
 
 
+def test_what_it_begins_a_part_with_works(workshop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = [command for command in COMMANDS if command.startswith("gptkit new")]
+    assert len(begun) == 2
+    for command in begun:
+        gptkit(monkeypatch, command)
+    gptkit(monkeypatch, f"gptkit run mine.toml {SMALL} --out mine")
+    gptkit(monkeypatch, "gptkit check mine.py --only never_reads_the_future")
+
+
 def test_recipe_reference_is_a_recipe_and_names_every_key(workshop: Path) -> None:
     (reference,) = [text for language, text in BLOCKS if language == "toml"]
     (workshop / "recipes/reference.toml").write_text(reference, encoding="utf-8")

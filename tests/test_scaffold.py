@@ -44,3 +44,9 @@ def test_an_installed_module_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_every_kind_has_a_template() -> None:
     assert {kind: Draft(kind, "hot").template[:3] for kind in KINDS} == dict.fromkeys(KINDS, '"""')
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_mine_is_a_name_like_any(kind: str) -> None:
+    draft = Draft(kind, "mine")
+    assert draft.plugin()["mine.py"] == draft.template
