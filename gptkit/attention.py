@@ -5,8 +5,9 @@ from abc import abstractmethod
 import torch
 from einops import rearrange
 from jaxtyping import Bool, Float
-from torch import Tensor, nn
+from torch import Tensor
 
+from gptkit.dropout import Dropout
 from gptkit.interfaces import Attention, Dims, Place
 from gptkit.kv_cache import KVCache
 from gptkit.layers import Linear
@@ -37,7 +38,7 @@ class SoftmaxAttention(Attention):
         self.n_head, self.head_width, self.dropout = dims.n_head, dims.head_width, dims.dropout
         self.qkv = Linear(dims.n_embd, 3 * dims.n_embd, bias=qkv_bias)
         self.out = Linear(dims.n_embd, dims.n_embd, bias=out_bias)
-        self.drop_out = nn.Dropout(dims.dropout)
+        self.drop_out = Dropout(dims.dropout)
 
     @abstractmethod
     def attend(

@@ -4,8 +4,9 @@ from abc import abstractmethod
 
 from jaxtyping import Float
 from pydantic import PositiveInt
-from torch import Tensor, nn
+from torch import Tensor
 
+from gptkit.dropout import Dropout
 from gptkit.interfaces import Dims, FeedForward
 from gptkit.layers import Linear
 
@@ -25,7 +26,7 @@ class TwoLayerFeedForward(FeedForward):
         super().__init__(dims)
         self.widen = Linear(dims.n_embd, expand * dims.n_embd, bias=bias)
         self.narrow = Linear(expand * dims.n_embd, dims.n_embd, bias=bias)
-        self.drop_out = nn.Dropout(dims.dropout)
+        self.drop_out = Dropout(dims.dropout)
 
     @abstractmethod
     def activate(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 import gptkit
 from gptkit.attention import causal
+from gptkit.dropout import Dropout
 from gptkit.hookspecs import Register
 from gptkit.interfaces import Attention, Dims, HasReference, Place
 from gptkit.kv_cache import KVCache
@@ -45,7 +46,7 @@ class GroupedQueryAttention(Attention, HasReference):
         self.dims, self.kv_heads, self.dropout = dims, kv_heads, dims.dropout
         self.qkv = Linear(dims.n_embd, (dims.n_head + 2 * kv_heads) * dims.head_width, bias=qkv_bias)
         self.out = Linear(dims.n_embd, dims.n_embd, bias=out_bias)
-        self.drop_out = nn.Dropout(dims.dropout)
+        self.drop_out = Dropout(dims.dropout)
 
     def forward(self, x: Float[Tensor, "B T C"], at: Place = Place()) -> Float[Tensor, "B T C"]:
         """Return what each position gathered from those it may see."""

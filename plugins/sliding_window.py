@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import gptkit
+from gptkit.dropout import Dropout
 from gptkit.hookspecs import Register
 from gptkit.interfaces import Attention, Dims, HasReference, Memory, Place
 from gptkit.layers import Linear
@@ -76,7 +77,7 @@ class SlidingWindowAttention(Attention, HasReference):
         self.dims, self.window, self.dropout = dims, window, dims.dropout
         self.qkv = Linear(dims.n_embd, 3 * dims.n_embd, bias=qkv_bias)
         self.out = Linear(dims.n_embd, dims.n_embd, bias=out_bias)
-        self.drop_out = nn.Dropout(dims.dropout)
+        self.drop_out = Dropout(dims.dropout)
 
     def forward(self, x: Float[Tensor, "B T C"], at: Place = Place()) -> Float[Tensor, "B T C"]:
         """Return what each position gathered from those it may see."""

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 import gptkit
 from gptkit.attention import causal
 from gptkit.components.attention.naive import NaiveAttention
+from gptkit.dropout import Dropout
 from gptkit.hookspecs import Register
 from gptkit.interfaces import Attention, Dims, HasReference, Memory, Place, Position
 from gptkit.layers import Linear
@@ -57,7 +58,7 @@ class TorchMHAttention(Attention, HasReference):
         nn.init.normal_(self.attention.in_proj_weight, std=0.02)
         # PyTorch's one `bias` means both, and its initial weights depend on the width.
         self.attention.add_module("out_proj", Linear(dims.n_embd, dims.n_embd, bias=out_bias))
-        self.drop_out = nn.Dropout(dims.dropout)
+        self.drop_out = Dropout(dims.dropout)
 
     def forward(self, x: Float[Tensor, "B T C"], at: Place = Place()) -> Float[Tensor, "B T C"]:
         """Return what each position gathered from those it may see.

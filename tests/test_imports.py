@@ -15,7 +15,7 @@ import gptkit
 PACKAGE = Path(gptkit.__file__).parent
 # A file may import what stands before it, and a file of a package also what stands in that package.
 LEVELS = [
-    ["errors", "interfaces", "signature", "seeds", "layers", "kv_cache"],
+    ["errors", "interfaces", "signature", "seeds", "layers", "dropout", "kv_cache", "tiled_attention"],
     ["attention", "feed_forward", "corpus", "schedule", "hookspecs"],
     ["templates", "components"],
     ["gptkit", "registry", "plugins", "scaffold"],

@@ -5,6 +5,7 @@ BUILT_INS = (
     "gptkit.components.attention.naive",
     "gptkit.components.attention.fused",
     "gptkit.components.attention.sdpa",
+    "gptkit.components.attention.tiled",
     "gptkit.components.feed_forward.relu",
     "gptkit.components.feed_forward.gelu",
     "gptkit.components.feed_forward.swiglu",

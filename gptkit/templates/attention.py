@@ -4,9 +4,9 @@ import math
 
 from jaxtyping import Bool, Float
 from torch import Tensor
-from torch.nn import functional as F
 
 from gptkit.attention import SoftmaxAttention, causal
+from gptkit.dropout import dropout
 from gptkit.hookspecs import Register, hookimpl
 
 
@@ -33,7 +33,7 @@ class MineAttention(SoftmaxAttention):
         visible = causal(q, k) if visible is None else visible
         scores = q @ k.mT / math.sqrt(q.shape[3])  # (B, H, T, D) @ (B, H, D, S) -> (B, H, T, S)
         weights = scores.masked_fill(~visible, -math.inf).softmax(dim=-1)
-        weights = F.dropout(weights, self.dropout, self.training)
+        weights = dropout(weights, self.dropout, self.training)
         return weights @ v  # (B, H, T, S) @ (B, H, S, D) -> (B, H, T, D)
 
 

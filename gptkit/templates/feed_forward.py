@@ -2,9 +2,10 @@
 
 from jaxtyping import Float
 from pydantic import PositiveInt
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
+from gptkit.dropout import Dropout
 from gptkit.hookspecs import Register, hookimpl
 from gptkit.interfaces import Dims, FeedForward
 from gptkit.layers import Linear
@@ -30,7 +31,7 @@ class MineFeedForward(FeedForward):
         super().__init__(dims)
         self.widen = Linear(dims.n_embd, expand * dims.n_embd, bias=bias)
         self.narrow = Linear(expand * dims.n_embd, dims.n_embd, bias=bias)
-        self.drop_out = nn.Dropout(dims.dropout)
+        self.drop_out = Dropout(dims.dropout)
 
     def forward(self, x: Float[Tensor, "B T C"]) -> Float[Tensor, "B T C"]:
         """Return every position, transformed."""

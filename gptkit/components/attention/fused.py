@@ -4,9 +4,9 @@ import math
 
 from jaxtyping import Bool, Float
 from torch import Tensor
-from torch.nn import functional as F
 
 from gptkit.attention import SoftmaxAttention, causal
+from gptkit.dropout import dropout
 from gptkit.hookspecs import Register, hookimpl
 
 
@@ -25,7 +25,7 @@ class FusedAttention(SoftmaxAttention):
         # Scaling the queries touches T·D numbers, scaling the scores T·S.
         scores = (q / math.sqrt(q.shape[3])) @ k.mT  # (B, H, T, D) @ (B, H, D, S) -> (B, H, T, S)
         weights = scores.masked_fill(~visible, -math.inf).softmax(dim=-1)
-        return F.dropout(weights, self.dropout, self.training) @ v  # (B, H, T, D)
+        return dropout(weights, self.dropout, self.training) @ v  # (B, H, T, D)
 
 
 @hookimpl

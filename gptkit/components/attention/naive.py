@@ -5,9 +5,9 @@ import math
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
-from torch.nn import functional as F
 
 from gptkit.attention import SoftmaxAttention, causal
+from gptkit.dropout import dropout
 from gptkit.hookspecs import Register, hookimpl
 
 
@@ -28,7 +28,7 @@ class NaiveAttention(SoftmaxAttention):
         for q_h, k_h, v_h, visible_h in zip(*(each.unbind(1) for each in (q, k, v, visible)), strict=True):
             scores = q_h @ k_h.mT / math.sqrt(q.shape[3])  # (B, T, D) @ (B, D, S) -> (B, T, S)
             weights = scores.masked_fill(~visible_h, -math.inf).softmax(dim=-1)
-            heads.append(F.dropout(weights, self.dropout, self.training) @ v_h)  # (B, T, D)
+            heads.append(dropout(weights, self.dropout, self.training) @ v_h)  # (B, T, D)
         return torch.stack(heads, dim=1)
 
 
