@@ -33,6 +33,13 @@ class TokenData:
     fingerprint: dict[str, dict[str, Any]]
     files: list[TokenFile] = field(default_factory=list)
 
+    def train_on(self, device: torch.device) -> Integer[Tensor, " N"]:
+        """Return the training text where batches are gathered: on a CUDA device that has room, or as it is."""
+        if device.type != "cuda":
+            return self.train
+        free, _ = torch.cuda.mem_get_info(device)
+        return self.train.to(device) if self.train.nbytes < free // 4 else self.train
+
     def release(self) -> None:
         """Let go of what was read into memory of the tokens, which is on disk."""
         for file in self.files:
@@ -145,7 +152,7 @@ def batch(
     tokens: Integer[Tensor, " N"], rows: int, block_size: int, *, seed: int, step: int
 ) -> tuple[Int[Tensor, "B T"], Int[Tensor, "B T"]]:
     """Return the contexts of one step, drawn anywhere in the text, and the token after each of their tokens."""
-    at = starts(len(tokens), rows, block_size, seed=seed, step=step).to(tokens.device)
+    at = starts(len(tokens), rows, block_size, seed=seed, step=step).to(tokens.device, non_blocking=True)
     contexts = tokens[at + torch.arange(block_size + 1, device=tokens.device)].long()  # (B, T + 1)
     return contexts[:, :-1], contexts[:, 1:]
 

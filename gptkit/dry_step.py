@@ -1,19 +1,26 @@
 """One step that is thrown away, before the first: whether there is memory for it is known in seconds."""
 
+import time
+from typing import Any
+
 import torch
 
 from gptkit.errors import Problem, RecipeError
 from gptkit.hardware import DTYPES
 from gptkit.model import GPT
+from gptkit.passes import mean_loss
 from gptkit.resolved import Resolved
 from gptkit.seeds import seeded
-from gptkit.train import mean_loss
 
 
-def dry_step(model: GPT, resolved: Resolved, dtype: str) -> None:
+def dry_step(model: GPT, resolved: Resolved, dtype: str, forward: Any = None) -> float:
     """Go through one forward and backward pass of a whole batch, and leave the model as it was.
 
-    What the optimizer will remember is not counted: it is allocated in its first step.
+    Returns how many seconds that took. What the optimizer will remember is not counted: it is allocated in its
+    first step.
+
+    Args:
+        forward: The model compiled; the default is the model.
 
     Raises:
         RecipeError: If there is too little memory; says which batch_size to try instead.
@@ -22,14 +29,17 @@ def dry_step(model: GPT, resolved: Resolved, dtype: str) -> None:
     device = next(model.parameters()).device
     buffers = [buffer.clone() for buffer in model.buffers()]
     model.train()
+    began = time.perf_counter()
     try:
         tokens = torch.zeros(settings.batch_size, dims.block_size, dtype=torch.long, device=device)
         with (
             seeded(device, settings.seed, "dry step"),
             torch.autocast(device.type, DTYPES[dtype], enabled=dtype != "fp32"),
         ):
-            loss = mean_loss(model(tokens), tokens)
+            loss = mean_loss((forward or model)(tokens), tokens)
         loss.backward()
+        float(loss.detach())  # Waits for the device.
+        return time.perf_counter() - began
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise

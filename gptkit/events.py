@@ -4,6 +4,15 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
+class Chosen:
+    """What was chosen for a setting of `[train]` that the recipe leaves to measurement, and why."""
+
+    setting: str
+    value: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Estimate:
     """How long all steps will take together, in seconds, evaluations not counted."""
 

@@ -15,6 +15,7 @@ import torch
 import gptkit
 from gptkit.assemble import Assembler, assembler_of
 from gptkit.checkpoint import Checkpoint
+from gptkit.compiler import check_compiler
 from gptkit.data import TokenData, tokenize
 from gptkit.errors import Problem, RecipeError
 from gptkit.hardware import Decision, choose_device, choose_dtype, matmul_rate
@@ -144,7 +145,16 @@ def ready(written: Recipe, found: Plugins, out: Path | None, *, dtype: str | Non
     assembler = assembler_of(written, found)
     resolved = assembler.resolved
     device = decide("device", resolved, lambda: choose_device(resolved.train.device))
-    precision = decide("dtype", resolved, lambda: choose_dtype(dtype or resolved.train.dtype, device.value))
+    tokens = resolved.train.batch_size * resolved.sizes["block_size"]
+    precision = decide(
+        "dtype",
+        resolved,
+        lambda: choose_dtype(dtype or resolved.train.dtype, device.value, tokens, resolved.sizes["n_embd"]),
+    )
+    decide("compile", resolved, lambda: check_compiler(resolved.train.compile, device.value))
+    if dtype is None:
+        # What a measurement decided is written down, so that a rerun neither measures nor decides otherwise.
+        resolved = resolved.trained_with(dtype=precision.value)
     tokenizer, data = tokenize(assembler.corpus(), assembler.tokenizer, resolved.sizes["block_size"])
     model = assembler.model(tokenizer.vocab_size)
     rehearse(model, found.registry)
@@ -152,7 +162,7 @@ def ready(written: Recipe, found: Plugins, out: Path | None, *, dtype: str | Non
     return Experiment(resolved, found, assembler, tokenizer, data, model, device, precision, out)
 
 
-def decide(key: str, resolved: Resolved, choose: Callable[[], Decision[Value]]) -> Decision[Value]:
+def decide(key: str, resolved: Resolved, choose: Callable[[], Value]) -> Value:
     """Return a choice about the machine, or say which key of the recipe asks for what is not here."""
     try:
         return choose()

@@ -3,11 +3,17 @@
 import os
 import time
 from dataclasses import dataclass
+from statistics import median
 from typing import Generic, TypeVar
 
 import torch
 
 Value = TypeVar("Value")
+
+# Enough to tell precisions apart in a second or two.
+MEASURED_TOKENS, REPEATS = 4096, 5
+# A gain below this is in the noise, and the norms and sums that stay in fp32 make it smaller in the whole step.
+WORTHWHILE_GAIN = 1.25
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -44,8 +50,14 @@ def choose_device(wanted: str) -> Decision[torch.device]:
     return Decision(device, "the recipe says so")
 
 
-def choose_dtype(wanted: str, device: torch.device) -> Decision[str]:
+def choose_dtype(wanted: str, device: torch.device, tokens: int, n_embd: int) -> Decision[str]:
     """Return the precision that a recipe wants, or the one that suits the device where it says `auto`.
+
+    On a CPU that is measured, because some compute bf16 several times as fast as fp32, and others several times as
+    slowly.
+
+    Args:
+        tokens: How many go through a layer in one pass.
 
     Raises:
         ValueError: If the device cannot train in that precision.
@@ -58,7 +70,28 @@ def choose_dtype(wanted: str, device: torch.device) -> Decision[str]:
         return Decision(wanted, "the recipe says so")
     if device.type == "cuda" and torch.cuda.is_bf16_supported():
         return Decision("bf16", "it is the fastest that trains as well as fp32 here; weights stay in fp32")
-    return Decision("fp32", f"it is exact, and bf16 is not faster on every {device.type}")
+    if device.type != "cpu":
+        return Decision("fp32", f"it is exact, and bf16 is not faster on every {device.type}")
+    gain = bf16_gain(min(tokens, MEASURED_TOKENS), n_embd)
+    measured = f"a layer of {n_embd} channels trains {gain:.2g} times as fast in bf16 as in fp32 here, measured"
+    if gain >= WORTHWHILE_GAIN:
+        return Decision("bf16", f"{measured}; weights stay in fp32")
+    return Decision("fp32", f"{measured}, and fp32 is exact")
+
+
+def bf16_gain(tokens: int, n_embd: int) -> float:
+    """Return how many times as fast as in fp32 this CPU trains a linear layer under autocast to bf16."""
+    layer, x = torch.nn.Linear(n_embd, 4 * n_embd), torch.randn(tokens, n_embd)
+    seconds: dict[bool, list[float]] = {False: [], True: []}
+    # By turns, so that whatever else the machine does slows down both; the first turn warms up.
+    for _ in range(1 + REPEATS):
+        for is_bf16, taken in seconds.items():
+            began = time.perf_counter()
+            with torch.autocast("cpu", torch.bfloat16, enabled=is_bf16):
+                y = layer(x)
+            y.sum().backward()
+            taken.append(time.perf_counter() - began)
+    return median(seconds[False][1:]) / median(seconds[True][1:])
 
 
 def make_deterministic() -> None:

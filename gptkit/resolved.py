@@ -1,7 +1,7 @@
 """A recipe with every value checked and every default filled in."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic_core import to_jsonable_python
@@ -46,3 +46,8 @@ class Resolved:
     train: TrainSettings
     document: dict[str, Any]
     places: Mapping[str, str]
+
+    def trained_with(self, **settings: Any) -> "Resolved":
+        """Return the recipe with other values in its `[train]` section, and all else as it was."""
+        document = {**self.document, "train": {**self.document["train"], **settings}}
+        return replace(self, train=replace(self.train, **settings), document=document)

@@ -3,17 +3,21 @@
 import math
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from statistics import median
 from typing import Any
 
+import torch
+
+from gptkit.compiler import choose_compile
 from gptkit.dry_step import dry_step
 from gptkit.errors import CheckpointError, NumericsError, PluginError
 from gptkit.evaluate import train_loss, validation_loss
-from gptkit.events import Estimate, Evaluation, Finished, Sample, Stopped
+from gptkit.events import Chosen, Estimate, Evaluation, Finished, Sample, Stopped
 from gptkit.experiment import Experiment
 from gptkit.failure import after_saving
 from gptkit.faults import reach
-from gptkit.hardware import make_deterministic
+from gptkit.hardware import Decision, make_deterministic
 from gptkit.session import Session
 from gptkit.stop import Stop
 from gptkit.text import default_prompt, write
@@ -23,7 +27,7 @@ SAMPLE_TOKENS = 500
 # The first step also warms up; the median of the nine after it is steady to a few percent.
 STEPS_TO_MEASURE = 10
 
-Event = Step | Estimate | Evaluation | Sample | Stopped | Finished
+Event = Step | Chosen | Estimate | Evaluation | Sample | Stopped | Finished
 
 
 def run(experiment: Experiment, stop: Stop | None = None) -> Iterator[Event]:
@@ -42,9 +46,12 @@ def run(experiment: Experiment, stop: Stop | None = None) -> Iterator[Event]:
     if experiment.resolved.train.deterministic:
         make_deterministic()
     with stop.breakable():
-        dry_step(experiment.model.to(experiment.device.value), experiment.resolved, experiment.dtype.value)
+        is_open = experiment.resolved.train.compile == "auto"
+        experiment, compile_or_not = settle_compile(experiment)
         session = Session(experiment)
     try:
+        if is_open:
+            yield Chosen("compile", str(compile_or_not.value).lower(), compile_or_not.reason)
         yield from steps(session, stop)
         session.directory.wait()
     except NumericsError as error:
@@ -62,23 +69,51 @@ def run(experiment: Experiment, stop: Stop | None = None) -> Iterator[Event]:
         yield Stopped(session.step)
 
 
+def settle_compile(experiment: Experiment) -> tuple[Experiment, Decision[bool]]:
+    """Go through a pass, and return the experiment with what was decided about compiling it."""
+    model, resolved, dtype = experiment.model, experiment.resolved, experiment.dtype.value
+    model.to(experiment.device.value)
+    seconds = dry_step(model, resolved, dtype)
+    decision = choose_compile(
+        resolved.train.compile,
+        experiment.device.value,
+        whole=seconds * resolved.train.grad_accumulation * resolved.train.max_iters,
+        eager=lambda: dry_step(model, resolved, dtype),
+        # Here and not before: to ask for it takes seconds, whether it is used or not.
+        compiled=lambda: dry_step(model, resolved, dtype, torch.compile(model)),
+    )
+    return replace(experiment, resolved=resolved.trained_with(compile=decision.value)), decision
+
+
 def steps(session: Session, stop: Stop) -> Iterator[Event]:
     """Yield what happens up to the last step, or the step after which the run is asked to stop."""
     settings = session.settings
     durations: list[float] = []
+    tokens, seconds = 0, 0.0
     if session.is_owed:
         yield from after_step(session, stop)
+    asked = time.perf_counter()
     for step in () if stop.is_asked else session.steps():
+        is_measured = len(durations) < STEPS_TO_MEASURE
+        # A GPU works behind one's back: a step has been taken when it was confirmed.
+        if is_measured or session.is_anything_due:
+            step.confirm()
+        spent = time.perf_counter() - asked
+        tokens, seconds = tokens + step.tokens, seconds + spent
         yield step
-        if len(durations) < STEPS_TO_MEASURE:
-            durations.append(step.seconds)
+        if stop.is_asked:
+            step.confirm()
+        if is_measured:
+            durations.append(spent)
             if len(durations) == STEPS_TO_MEASURE:
                 yield Estimate(median(durations[1:]) * (settings.max_iters - session.first))
         if session.is_due(settings.log_interval):
-            session.directory.metrics.append(metrics(step))
+            session.directory.metrics.append(metrics(step, tokens / seconds))
+            tokens, seconds = 0, 0.0
         yield from after_step(session, stop)
         if stop.is_asked:
             return
+        asked = time.perf_counter()
 
 
 def after_step(session: Session, stop: Stop) -> Iterator[Evaluation | Sample]:
@@ -123,13 +158,13 @@ def looks(session: Session, stop: Stop) -> Iterator[Evaluation | Sample]:
         yield sample
 
 
-def metrics(step: Step) -> dict[str, Any]:
+def metrics(step: Step, rate: float) -> dict[str, Any]:
     """Return a step's row of metrics."""
     return {
         "step": step.number,
         "loss": float(step.loss),
         "learning_rate": step.learning_rate,
-        "tokens_per_second": round(step.tokens / step.seconds),
+        "tokens_per_second": round(rate),
     }
 
 

@@ -71,11 +71,18 @@ class Session:
         # An evaluation that was not followed by a sample is done once more, together with it.
         return not (step == self.step and self.is_owed and "validation_loss" in row)
 
+    @property
+    def is_anything_due(self) -> bool:
+        """Whether anything is due after the last step: a row of metrics, a look at the model or a checkpoint."""
+        settings = self.settings
+        intervals = (settings.log_interval, settings.eval_interval, settings.sample_interval)
+        return any(map(self.is_due, (*intervals, settings.checkpoint_interval)))
+
     def steps(self) -> Iterator[Step]:
         """Yield the steps that are left, each after it is taken."""
         for step in train(
             self.model,
-            self.experiment.data.train,
+            self.experiment.data.train_on(self.experiment.device.value),
             self.optimizer,
             self.schedule,
             self.settings,

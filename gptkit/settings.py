@@ -23,9 +23,10 @@ class TrainSettings:
         keep: How many of the latest checkpoints stay, besides the best.
         grad_clip: Largest norm of all gradients together; 0 is no limit.
         grad_accumulation: Forward passes whose gradients make up one step.
-        dtype: Precision of the matrix products; weights stay in fp32.
+        dtype: Precision of the matrix products; weights stay in fp32. `auto` is the faster one on this machine.
         device: `auto`, or what PyTorch calls it: `cpu`, `cuda`, `cuda:1`, `mps`.
-        compile: Whether the training step goes through `torch.compile`.
+        compile: Whether training goes through `torch.compile`, and on CUDA through a CUDA graph. `auto` tries it
+            if the run is long enough for that, and keeps what is faster.
         deterministic: Whether only algorithms are used that give the same bits each time.
     """
 
@@ -41,5 +42,5 @@ class TrainSettings:
     grad_accumulation: PositiveInt = 1
     dtype: Dtype = "auto"
     device: str = "auto"
-    compile: bool = False
+    compile: bool | Literal["auto"] = "auto"
     deterministic: bool = False

@@ -1,27 +1,23 @@
 """The training loop: a generator of steps, which nothing reaches back into."""
 
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import NoReturn
 
 import torch
-from jaxtyping import Float, Int, Integer
+from jaxtyping import Float, Integer
 from torch import Tensor
-from torch.nn import functional as F
 
-from gptkit.data import batch, starts
 from gptkit.errors import NumericsError
 from gptkit.faults import reach
-from gptkit.hardware import DTYPES
+from gptkit.guard import Guard, can_defer
 from gptkit.interfaces import Schedule
+from gptkit.learn import learner
 from gptkit.model import GPT
-from gptkit.numerics import culprit
-from gptkit.seeds import seeded
+from gptkit.passes import Passes
 from gptkit.settings import TrainSettings
 
-RANK = 0  # One process trains; the number is part of what draws are derived from, so that more could.
 # Below this, halving the loss scale again after an overflow of fp16 helps nobody: the gradient itself is infinite.
 SMALLEST_SCALE = 1.0
 
@@ -39,7 +35,8 @@ class Step:
         loss: Mean loss of the step's tokens before it, in nats; on the device, so that asking waits for it.
         learning_rate: Of the first parameter group.
         tokens: Number of tokens it learnt from.
-        seconds: How long it took.
+        seconds: How long it took; on CUDA how long it took to ask for it.
+        confirm: Waits until it has been taken, and raises NumericsError unless it and all before it were finite.
     """
 
     number: int
@@ -47,6 +44,7 @@ class Step:
     learning_rate: float
     tokens: int
     seconds: float
+    confirm: Callable[[], None] = field(repr=False, compare=False)
 
 
 def train(
@@ -68,56 +66,47 @@ def train(
         first: How many steps have been taken before; `optimizer` and `scaler` then have their state of that time.
 
     Raises:
-        NumericsError: Before a step is applied whose loss or gradient is not finite.
+        NumericsError: Before a step is applied whose loss or gradient is not finite. On CUDA, where nobody waits
+            for a step, when one is confirmed; none is applied by then that came after it.
     """
-    device, block_size = next(model.parameters()).device, model.dims.block_size
+    device = next(model.parameters()).device
     learning_rates = [group["lr"] for group in optimizer.param_groups]
     scaler = scaler or new_scaler(device, dtype)
-    forward: Any = torch.compile(model) if settings.compile else model
-    rows = settings.batch_size * settings.grad_accumulation
+    guard = Guard(optimizer, device, is_deferred=can_defer(optimizer, device, scaler))
+    passes = Passes(model, tokens, settings, dtype)
+    learn = learner(model, scaler, is_compiled=settings.compile is True)
+
+    def refuse(step: int, loss: float, norm: float) -> NoReturn:
+        optimizer.zero_grad(set_to_none=True)
+        raise NumericsError(passes.explain(step, loss, norm))
+
+    def confirm() -> None:
+        if found := guard.first_bad():
+            refuse(*found)
+
     for step in range(first, settings.max_iters):
         reach("step")
         began = time.perf_counter()
         for group, learning_rate in zip(optimizer.param_groups, learning_rates, strict=True):
             group["lr"] = learning_rate * schedule(step)
         model.train()
-        inputs, targets = (
-            side.to(device) for side in batch(tokens, rows, block_size, seed=settings.seed, step=step)
-        )
         loss = torch.zeros((), device=device)
-        passes = [
-            partial(loss_of, x=x, y=y, settings=settings, dtype=dtype, step=step, micro_step=micro_step)
-            for micro_step, (x, y) in enumerate(
-                zip(inputs.split(settings.batch_size), targets.split(settings.batch_size), strict=True)
-            )
-        ]
-        for one_pass in passes:
-            micro_loss = one_pass(forward)
-            scaler.scale(micro_loss).backward()
-            loss += micro_loss.detach()
+        for one in passes.of(step):
+            loss += learn(one)
         scaler.unscale_(optimizer)
         norm = clip(model, settings.grad_clip)
         # A loss scale that turned out too large for fp16 is the scaler's to mend: it skips the step.
         is_scaled = scaler.is_enabled() and scaler.get_scale() > SMALLEST_SCALE
-        if not torch.isfinite(loss) or not (is_scaled or torch.isfinite(norm)):
-            optimizer.zero_grad(set_to_none=True)
-            micro_step, origin = culprit(model, passes)
-            at = starts(len(tokens), rows, block_size, seed=settings.seed, step=step)
-            firsts = at.split(settings.batch_size)[micro_step].flatten().tolist()
-            shown = ", ".join(map(str, firsts[:8])) + (" …" if len(firsts) > 8 else "")
-            raise NumericsError(
-                f"step {step + 1}: the loss is {float(loss):g} and the gradient's norm {float(norm):g}, so the "
-                f"step was not applied. Batch: pass {micro_step + 1} of {len(passes)}, whose rows begin at the "
-                f"tokens {shown} of the training text. Not finite first: {origin}"
-            )
+        if guard.look(step, loss, loss if is_scaled else norm):
+            refuse(step, float(loss), float(norm))
         try:
             scaler.step(optimizer)
         except Exception as error:
             raise HalfApplied from error
         scaler.update()
-        optimizer.zero_grad(set_to_none=True)
-        learning_rate = optimizer.param_groups[0]["lr"]
-        yield Step(step + 1, loss, learning_rate, inputs.numel(), time.perf_counter() - began)
+        optimizer.zero_grad(set_to_none=not learn.keeps_gradients)
+        rate, n_tokens = optimizer.param_groups[0]["lr"], passes.rows * model.dims.block_size
+        yield Step(step + 1, loss, rate, n_tokens, time.perf_counter() - began, confirm)
 
 
 def new_scaler(device: torch.device, dtype: str) -> torch.amp.GradScaler:
@@ -125,31 +114,8 @@ def new_scaler(device: torch.device, dtype: str) -> torch.amp.GradScaler:
     return torch.amp.GradScaler(device.type, enabled=dtype == "fp16")
 
 
-def loss_of(
-    forward: Any,
-    *,
-    x: Int[Tensor, "B T"],
-    y: Int[Tensor, "B T"],
-    settings: TrainSettings,
-    dtype: str,
-    step: int,
-    micro_step: int,
-) -> Float[Tensor, ""]:
-    """Return what one pass adds to the loss of its step."""
-    with (
-        seeded(x.device, settings.seed, "dropout", step, micro_step, RANK),
-        torch.autocast(x.device.type, DTYPES[dtype], enabled=dtype != "fp32"),
-    ):
-        return mean_loss(forward(x), y) / settings.grad_accumulation
-
-
 def clip(model: GPT, limit: float) -> Float[Tensor, ""]:
     """Return the norm of all gradients together, after scaling them to at most a limit; 0 is none."""
     if limit:
         return torch.nn.utils.clip_grad_norm_(model.parameters(), limit)
     return torch.nn.utils.get_total_norm([weight.grad for weight in model.parameters() if weight.grad is not None])
-
-
-def mean_loss(logits: Float[Tensor, "B T V"], targets: Int[Tensor, "B T"]) -> Float[Tensor, ""]:
-    """Return the mean cross-entropy, in nats per token."""
-    return F.cross_entropy(logits.flatten(0, 1), targets.flatten())

@@ -40,6 +40,8 @@ corpus = { use = "text", path = "text.txt" }
 batch_size = 4
 max_iters = 12
 device = "cpu"
+dtype = "fp32"
+compile = false
 eval_interval = 5
 log_interval = 2
 sample_interval = 6

@@ -85,10 +85,10 @@ def test_memory_that_runs_out_later_is_told_after_saving(tmp_path: Path, monkeyp
             raise torch.OutOfMemoryError("CUDA out of memory")
         return real(*given, **named)
 
-    from gptkit import train
+    from gptkit.passes import Pass
 
-    real = train.loss_of
-    monkeypatch.setattr(train, "loss_of", full)
+    real = Pass.loss
+    monkeypatch.setattr(Pass, "loss", full)
     with pytest.raises(PluginError) as caught:
         list(run(experiment(tmp_path)))
     assert str(caught.value).startswith("step 3: 4 sequences in one pass need more memory than cpu has. As many ")

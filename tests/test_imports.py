@@ -26,7 +26,11 @@ LEVELS = [
     [
         "data",
         "hardware",
+        "compiler",
+        "guard",
         "numerics",
+        "passes",
+        "learn",
         "train",
         "evaluate",
         "text",

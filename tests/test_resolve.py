@@ -112,7 +112,7 @@ def test_every_problem_is_told_at_once(problems: Problems) -> None:
         "mine.toml:12  train.seed  takes seed: int = 1337, found -1: it must be greater than or equal to 0",
         f"mine.toml:6  model.n_heads  unknown key. Did you mean 'n_head'? Known: {MODEL_KEYS}.",
         "mine.toml:7  model.attention  no Attention is called 'spda'. Did you mean 'sdpa'? "
-        "Known: fused, naive, sdpa.",
+        "Known: fused, naive, sdpa, tiled.",
         "mine.toml:8  model.feed_forward.expnd  'relu' takes expand: int = 4, bias: bool = True, not 'expnd'. "
         "Did you mean 'expand'?",
     ]
@@ -152,7 +152,8 @@ WRONG_VALUES = {
     tiny(train="seed = 2024-01-01"): "10  train.seed  takes seed: int = 1337, found a date or time: 2024-01-01",
     tiny(
         train="compile = 1"
-    ): "10  train.compile  takes compile: bool = False, found 1: it must be a valid boolean",
+    ): "10  train.compile  takes compile: bool or 'auto' = 'auto', found 1: it must be a valid boolean; it must be "
+    "'auto'",
     tiny(train="seed.x = 1"): "10  train.seed  takes seed: int = 1337, found {'x': 1}: it must be a valid integer",
     tiny(train="dtype = 'fp8'"): (
         "10  train.dtype  takes dtype: 'auto' or 'fp32' or 'bf16' or 'fp16' = 'auto', found 'fp8': "
@@ -203,7 +204,7 @@ def test_a_missing_size_does_not_hide_other_problems(problems: Problems) -> None
         "mine.toml  model.n_layer  is missing: it takes n_layer: int",
         "mine.toml  model.n_head  is missing: it takes n_head: int",
         "mine.toml:11  model.layer[0].attention  no Attention is called 'spda'. Did you mean 'sdpa'? "
-        "Known: fused, naive, sdpa.",
+        "Known: fused, naive, sdpa, tiled.",
     ]
 
 

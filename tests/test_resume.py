@@ -188,7 +188,7 @@ def test_a_run_that_is_done_says_how_it_could_go_on(tmp_path: Path) -> None:
 CHANGES = {
     "train.batch_size=5": "train.batch_size  was 4 when the run began, and is 5 now",
     "train.seed=1": "train.seed  was 1337 when the run began, and is 1 now",
-    "train.dtype=bf16": "train.dtype  was 'auto' when the run began, and is 'bf16' now",
+    "train.dtype=bf16": "train.dtype  was 'fp32' when the run began, and is 'bf16' now",
     "model.dropout=0.2": "model.dropout  was 0.1 when the run began, and is 0.2 now",
     "model.attention=naive": "model.attention.use  was 'sdpa' when the run began, and is 'naive' now",
     "train.grad_clip=0.5": "train.grad_clip  was 0.0 when the run began, and is 0.5 now",

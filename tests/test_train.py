@@ -19,8 +19,9 @@ from gptkit.data import batch
 from gptkit.evaluate import train_loss, validation_loss
 from gptkit.interfaces import Optimizer, ParameterGroups, Schedule
 from gptkit.model import GPT
+from gptkit.passes import mean_loss
 from gptkit.settings import TrainSettings
-from gptkit.train import Step, mean_loss, train
+from gptkit.train import Step, train
 from tests.small import all_parameters, same_weights, small_model, small_settings, small_tokens
 
 TOKENS = small_tokens()

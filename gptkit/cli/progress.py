@@ -9,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 
 from gptkit.cli.terminal import printable
-from gptkit.events import Estimate, Evaluation, Finished, Sample
+from gptkit.events import Chosen, Estimate, Evaluation, Finished, Sample
 from gptkit.experiment import Experiment
 from gptkit.run import Event
 from gptkit.train import Step
@@ -60,6 +60,8 @@ class Progress:
         match event:
             case Step():
                 self.show_step(event)
+            case Chosen(setting, value, reason):
+                self.console.print(printable(f"{setting:<10} {value}: {reason}") + "\n")
             case Estimate(seconds):
                 self.console.print(f"about {spell(seconds)} for all steps, evaluations not counted")
             case Evaluation():
