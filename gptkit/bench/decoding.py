@@ -108,7 +108,7 @@ def writers_beside(model: GPT, new: int) -> dict[str, Write]:
     return found
 
 
-def disagreement(model: GPT, found: Int[Tensor, "B T"], expected: Int[Tensor, "B T"], prompt_tokens: int) -> str:
+def disagreement(model: GPT, found: Int[Tensor, "B T"], expected: Int[Tensor, "B T2"], prompt_tokens: int) -> str:
     """Return where greedy text is not the uncached path's, or nothing; a tie may end either way.
 
     Args:

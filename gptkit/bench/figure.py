@@ -26,11 +26,14 @@ def context_curves(points: Mapping[str, Mapping[int, Row]], title: str) -> Figur
         held = {T: row.facts["peak bytes"] / 2**20 for T, row in rows.items() if "peak bytes" in row.facts}
         memory.plot(list(held), list(held.values()), marker=".", label=name)
     for axes, what in ((seconds, "seconds, forward and backward"), (memory, "peak memory (MB)")):
-        axes.set_xscale("log", base=2)
-        axes.set_yscale("log")
+        # Without a number there is nothing to scale, and matplotlib says so by raising.
+        if any(len(line.get_path().vertices) for line in axes.lines):
+            axes.set_xscale("log", base=2)
+            axes.set_yscale("log")
         axes.set_xlabel("context (tokens)")
         axes.set_ylabel(what)
         axes.grid(visible=True, alpha=0.3)
-        axes.legend()
+        if points:
+            axes.legend()
     figure.suptitle(title)
     return figure

@@ -21,6 +21,9 @@ CPU = 0
 def peak_bytes(call: Callable[[], object], device: torch.device) -> int:
     """Return the most bytes that PyTorch's allocator held at a time for a call.
 
+    What was held before it is not counted. If the call gives some of that back, it is taken off on CUDA alone: the
+    CPU's profiler does not know of it.
+
     Raises:
         ValueError: If there is no way to know on such a device.
     """

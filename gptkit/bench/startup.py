@@ -15,7 +15,9 @@ from gptkit.bench.row import Row, rows_of
 from gptkit.bench.workload import GPT_SMALL
 
 GROUP = "start-up"
-FIRST_STEP = "step "
+HELP, IMPORT, TORCH, FIRST_STEP = "gptkit --help", "import gptkit", "import torch", "gptkit run, to the first step"
+# What the line of a step begins with where no terminal is.
+STEP = "step "
 # The sizes of recipes/gpt_tiny.toml, and one step.
 TINY = {
     "model.n_layer": "4",
@@ -42,12 +44,12 @@ def time_startup(pace: Pace) -> list[Row]:
         settings = [word for key, value in TINY.items() for word in ("--set", f"{key}={value}")]
         run = ("-m", "gptkit", "run", "tiny.toml", *settings, "--out")
         contestants = [
-            Contestant("gptkit --help", lambda: finish(("-m", "gptkit", "--help"), here)),
-            Contestant("import gptkit", lambda: finish(("-c", "import gptkit"), here)),
-            Contestant("import torch", lambda: finish(("-c", "import torch"), here)),
-            Contestant("gptkit run, to the first step", lambda: until_step((*run, new_name(here)), here)),
+            Contestant(HELP, lambda: finish(("-m", "gptkit", "--help"), here)),
+            Contestant(IMPORT, lambda: finish(("-c", "import gptkit"), here)),
+            Contestant(TORCH, lambda: finish(("-c", "import torch"), here)),
+            Contestant(FIRST_STEP, lambda: until_step((*run, new_name(here)), here)),
         ]
-        seconds = interleaved(contestants, Pace(repeats=pace.repeats, at_least=0), torch.device("cpu"))
+        seconds = interleaved(contestants, Pace(repeats=pace.repeats, at_least=0.0), torch.device("cpu"))
     return rows_of(GROUP, seconds, None, {})
 
 
@@ -68,7 +70,7 @@ def until_step(arguments: Sequence[str], directory: Path) -> None:
         assert process.stdout is not None, "it is a pipe"
         for line in process.stdout:
             told.append(line)
-            if line.startswith(FIRST_STEP):
+            if line.startswith(STEP):
                 process.kill()
                 return
     raise subprocess.CalledProcessError(process.returncode, command, "".join(told))

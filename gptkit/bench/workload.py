@@ -51,7 +51,7 @@ def workload(
     overrides: Sequence[str] = (),
     plugins: Sequence[Path] = (),
     trust_plugins: bool = False,
-    characters: int = CHARACTERS,
+    characters: int | None = None,
 ) -> Experiment:
     """Return a recipe made ready to run, as a run would, but for its text: random characters.
 
@@ -60,6 +60,7 @@ def workload(
         overrides: Changes to the recipe, each as `--set` takes them.
         plugins: Plugin files besides those that the recipe names.
         trust_plugins: Whether to run the plugin files of a run directory, where the recipe is one's.
+        characters: Length of the text, besides one of each character.
 
     Raises:
         RecipeError: If the recipe is wrong; says everything that is.
@@ -69,7 +70,7 @@ def workload(
     with ExitStack() as stack:
         directory = Path(stack.enter_context(TemporaryDirectory()))
         text = directory / "text.txt"
-        text.write_text(random_text(characters), encoding="utf-8", newline="")
+        text.write_text(random_text(characters or CHARACTERS), encoding="utf-8", newline="")
         if recipe is None:
             recipe = directory / "gpt_small.toml"
             recipe.write_text(GPT_SMALL, encoding="utf-8")
