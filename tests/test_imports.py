@@ -43,7 +43,7 @@ LEVELS = [
         "building",
     ],
     ["experiment", "dry_step", "session", "failure", "run", "resume"],
-    ["testing", "cli", "__main__"],
+    ["testing", "bench", "cli", "__main__"],
 ]
 ORDER = [name for level in LEVELS for name in level]
 FILES = sorted(PACKAGE.rglob("*.py"))

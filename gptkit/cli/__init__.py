@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from gptkit.cli import check, components, new, plugins, recipe, resume, run, sample, terminal, verify
+from gptkit.cli import bench, check, components, new, plugins, recipe, resume, run, sample, terminal, verify
 from gptkit.errors import GptkitError
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app.command("verify")(verify.verify)
 app.command("sample")(sample.sample)
 app.command("new")(new.new)
 app.command("check")(check.check)
+app.command("bench")(bench.bench)
 app.add_typer(components.app, name="components")
 app.command("plugins")(plugins.plugins)
 app.add_typer(recipe.app, name="recipe")

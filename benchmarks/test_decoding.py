@@ -1,0 +1,32 @@
+"""How long writing 240 tokens takes, beside the uncached baseline and a peer."""
+
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from gptkit.bench.baseline import BASELINE
+from gptkit.bench.clock import Pace
+from gptkit.bench.decoding import DRAWN, batches, time_decoding
+from gptkit.bench.peer import PEER, is_installed
+from gptkit.bench.row import Row
+from gptkit.bench.training import OURS
+from gptkit.bench.workload import workload
+from gptkit.hardware import choose_device
+
+from .conftest import Report
+
+RECIPE = Path(__file__).parents[1] / "recipes" / "gpt_small.toml"
+
+
+@pytest.mark.parametrize("contestant", [OURS, DRAWN, BASELINE, PEER])
+@pytest.mark.parametrize("batch_size", batches(choose_device("auto").value))
+def test_decode(report: Report, pace: Pace, batch_size: int, contestant: str) -> None:
+    if contestant == PEER and not is_installed():
+        pytest.skip("transformers is not installed: pip install -e '.[bench]'")
+    report(rows(batch_size, pace), contestant)
+
+
+@cache
+def rows(batch_size: int, pace: Pace) -> list[Row]:
+    return time_decoding(workload(RECIPE), batch_size, pace, name=RECIPE.stem)

@@ -1,0 +1,96 @@
+"""The clock: it waits for the device, and gives every contestant its turn in every round."""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """How often to measure, and how long.
+
+    Args:
+        repeats: Rounds; in each, every contestant has its turn.
+        at_least: Seconds that one turn should take, so that the clock's own error is small beside it.
+    """
+
+    repeats: int = 5
+    at_least: float = 0.2
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where nothing would be measured."""
+        if self.repeats < 1:
+            raise ValueError(f"repeats must be 1 or more, found {self.repeats}")
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """What is timed.
+
+    Args:
+        call: Given what `ready` returned, or nothing where there is no `ready`.
+        units: How many passes, steps or the like one call does.
+        ready: Gets a call ready, off the clock.
+        took: Seconds of a call that was made before, which needs no other to warm up.
+    """
+
+    name: str
+    call: Callable[..., object]
+    units: int = 1
+    ready: Callable[[], Any] | None = None
+    took: float | None = None
+
+
+def clock(device: torch.device) -> float:
+    """Return the time in seconds once the device has done all that it was asked."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+    return time.perf_counter()
+
+
+def interleaved(
+    contestants: Sequence[Contestant], pace: Pace, device: torch.device
+) -> dict[str, tuple[float, ...]]:
+    """Return the seconds of one unit of each contestant in each round.
+
+    They take turns, A B A B, so that what else the machine does befalls them all.
+    """
+    calls = [calls_for(contestant, pace.at_least, device) for contestant in contestants]
+    seconds: dict[str, list[float]] = {contestant.name: [] for contestant in contestants}
+    for _ in range(pace.repeats):
+        for contestant, n in zip(contestants, calls, strict=True):
+            seconds[contestant.name].append(seconds_of(contestant, n, device))
+    return {name: tuple(found) for name, found in seconds.items()}
+
+
+def calls_for(contestant: Contestant, at_least: float, device: torch.device) -> int:
+    """Return how many calls a turn takes, after those that warm up: compile, allocate, fill the caches."""
+    took = contestant.units * seconds_of(contestant, 1, device) if contestant.took is None else contestant.took
+    if took >= at_least:
+        return 1
+    calls = max(1, math.ceil(at_least / max(contestant.units * seconds_of(contestant, 1, device), 1e-9)))
+    seconds_of(contestant, calls, device)
+    return calls
+
+
+def seconds_of(contestant: Contestant, calls: int, device: torch.device) -> float:
+    """Return the seconds of one unit, the mean of some calls."""
+    total = 0.0
+    if contestant.ready is None:
+        began = clock(device)
+        for _ in range(calls):
+            contestant.call()
+        total = clock(device) - began
+    else:
+        for _ in range(calls):
+            given = contestant.ready()
+            began = clock(device)
+            contestant.call(given)
+            total += clock(device) - began
+    return total / (calls * contestant.units)

@@ -1,0 +1,22 @@
+"""A workload small enough to be timed in a moment."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gptkit.bench.workload import workload
+from gptkit.experiment import Experiment
+from tests.small import RECIPE, write_recipe
+
+SmallWorkload = Callable[..., Experiment]
+
+
+@pytest.fixture
+def small_workload(tmp_path: Path) -> SmallWorkload:
+    """Return a function that returns the small recipe's workload, with overrides."""
+
+    def make(*overrides: str) -> Experiment:
+        return workload(write_recipe(tmp_path, recipe=RECIPE), overrides=overrides, characters=2000)
+
+    return make

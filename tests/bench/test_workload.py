@@ -1,0 +1,54 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gptkit.bench.startup import TINY
+from gptkit.bench.workload import ALPHABET, GPT_SMALL, random_text, workload
+from gptkit.errors import RecipeError
+from gptkit.plugins import Plugins
+from gptkit.recipe import read
+from gptkit.resolve import resolve
+from tests.bench.conftest import SmallWorkload
+
+RECIPES = Path(__file__).parents[2] / "recipes"
+
+
+def document(recipe: Path) -> dict[str, Any]:
+    return resolve(read(recipe), Plugins()).document
+
+
+def test_the_default_is_gpt_small(tmp_path: Path) -> None:
+    (tmp_path / "default.toml").write_text(GPT_SMALL, encoding="utf-8")
+    assert document(tmp_path / "default.toml") == document(RECIPES / "gpt_small.toml")
+
+
+def test_without_a_recipe_it_is_the_lectures_model() -> None:
+    experiment = workload(None, characters=5000)
+    assert experiment.model.n_parameters == 10_788_929
+    assert experiment.tokens_per_step == 64 * 256
+
+
+def test_a_start_has_the_sizes_of_gpt_tiny() -> None:
+    tiny = document(RECIPES / "gpt_tiny.toml")
+    expected = {key: str(tiny[key.split(".")[0]][key.split(".")[1]]) for key in TINY}
+    assert TINY == {**expected, "train.max_iters": "1"}
+
+
+def test_the_text_holds_65_characters_whatever_its_length() -> None:
+    assert len(set(ALPHABET)) == 65
+    text = random_text(100)
+    assert (len(text), set(text)) == (165, set(ALPHABET))
+    assert random_text(100) == text
+
+
+def test_the_recipes_parts_and_settings_are_kept_but_for_its_text(small_workload: SmallWorkload) -> None:
+    experiment = small_workload("model.norm=rmsnorm", "train.batch_size=3", 'data.tokenizer="byte"')
+    assert experiment.resolved.parts["norm"].name == "rmsnorm"
+    assert (experiment.resolved.train.batch_size, experiment.tokenizer.vocab_size) == (3, 65)
+    assert len(experiment.data.train) + len(experiment.data.validation) == 2065
+
+
+def test_a_recipe_that_is_wrong_is_an_error_as_elsewhere(small_workload: SmallWorkload) -> None:
+    with pytest.raises(RecipeError, match="no Attention is called 'spda'"):
+        small_workload("model.attention=spda")

@@ -1,0 +1,142 @@
+"""`gptkit bench`: a table for people, a picture, a file for programs, and no time for what is wrong."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from gptkit.bench import baseline as baselines
+from gptkit.bench.baseline import baseline
+from gptkit.bench.peak import matmul_peak
+from tests.cli.conftest import Gptkit
+
+BROKEN = """
+import gptkit
+from gptkit.components.attention.sdpa import SdpaAttention
+
+class Unscaled(SdpaAttention):
+    def attend(self, q, k, v, visible=None):
+        return super().attend(2 * q, k, v, visible)
+
+@gptkit.hookimpl
+def gptkit_register(register):
+    register("unscaled", Unscaled)
+"""
+QUICK = ("bench", "small.toml", "--repeats", "1")
+
+
+@pytest.fixture(autouse=True)
+def in_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measure little, on small products and short contexts, and leave the peer out."""
+    monkeypatch.setattr("gptkit.cli.bench.AT_LEAST", 0.0)
+    monkeypatch.setattr("gptkit.bench.contexts.LAST_ELSEWHERE", 128)
+    monkeypatch.setattr("gptkit.bench.peak.PRODUCTS", ((256, 256, 256),))
+    monkeypatch.setattr("gptkit.bench.decoding.BATCHES", (2,))
+    monkeypatch.setattr("gptkit.bench.workload.CHARACTERS", 2000)
+    monkeypatch.setattr("gptkit.bench.peer.is_installed", lambda: False)
+    monkeypatch.setattr("gptkit.bench.training.is_installed", lambda: False)
+    matmul_peak.cache_clear()
+
+
+def test_it_prints_a_table_draws_a_picture_and_writes_a_file(gptkit: Gptkit, tmp_path: Path) -> None:
+    outcome = gptkit(*QUICK, "--only", "attention,train,decode", "--out", "a.png", "--json", "a.json")
+    assert (outcome.code, outcome.err) == (0, "")
+    groups = [
+        "attend forward, cpu float32 4x2x8x4",
+        "attend backward, cpu float32 4x2x8x4",
+        "attend forward and backward, cpu float32 4x2x8x4",
+        "attend forward and backward, cpu float32 1x2x128x4",
+        "train step small, cpu 4x8",
+        "decode small, cpu batch 2, 4 + 4 tokens",
+    ]
+    assert re.findall(r"^(?:attend|train|decode) .*", outcome.out, re.M) == groups
+    time = r" +[\d.]+ (?:s|ms|µs) \(\S+ \S+–\S+ \S+\)"
+    ratio = r" +[\d.]+ \([\d.]+–[\d.]+\) times as fast as"
+    row = rf"^  sdpa{time}{ratio} naive  [\d.,]+ GFLOP/s, \d+% of the peak  [\d.]+ MB$"
+    assert len(re.findall(row, outcome.out, re.M)) == 4
+    assert re.search(rf"^  gptkit{time}{ratio} plain  [\d,]+ tokens/s  fp32$", outcome.out, re.M)
+    assert re.search(rf"^  plain{time}  +[\d,]+ tokens/s$", outcome.out, re.M)
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+    rows = json.loads((tmp_path / "a.json").read_text())
+    assert list(dict.fromkeys(row["group"] for row in rows)) == groups
+    assert all(len(row["seconds"]) == 1 and row["reason"] == "" for row in rows)
+
+
+def test_an_attention_that_is_wrong_has_its_reason_in_the_place_of_a_time(gptkit: Gptkit, tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text(BROKEN)
+    outcome = gptkit(*QUICK, "--only", "attention", "--plugin", "broken.py", "--json", "a.json")
+    assert outcome.code == 1
+    told = re.findall(r"^  unscaled +(.*)", outcome.out, re.M)
+    assert len(told) == 3
+    assert all(each.startswith("not timed: output is off by ") for each in told)
+    assert "\nunscaled: stopped at a context of 128: output is off by " in outcome.out
+    assert outcome.out.endswith("\nnot all of it is right: what has no time has its reason\n")
+    assert "sdpa" in outcome.out
+    assert (tmp_path / "bench.png").is_file()
+    wrong = [row for row in json.loads((tmp_path / "a.json").read_text()) if row["name"] == "unscaled"]
+    assert [row["seconds"] for row in wrong] == [[], [], []]
+
+
+def test_an_attention_without_attend_is_timed_whole(gptkit: Gptkit) -> None:
+    file = Path(__file__).parents[2] / "plugins" / "sliding_window.py"
+    outcome = gptkit(*QUICK, "--only", "attention", "--plugin", str(file))
+    assert outcome.code == 0
+    assert len(re.findall(r"^whole .*, cpu float32 4x2x8x4$", outcome.out, re.M)) == 3
+    assert len(re.findall(r"^  sliding_window ", outcome.out, re.M)) == 3
+
+
+def test_it_says_so_where_there_is_no_baseline_and_no_peer(
+    gptkit: Gptkit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(baselines, "PLACES", (tmp_path / "plain_gpt.py",))
+    baseline.cache_clear()
+    outcome = gptkit(*QUICK, "--only", "train,decode")
+    baseline.cache_clear()
+    assert outcome.code == 0
+    assert f"none, and no ratios to it: there is no {tmp_path / 'plain_gpt.py'}\n" in outcome.out
+    assert "none: transformers is not installed (pip install 'gptkit[bench]')\n" in outcome.out
+    assert "times as fast" not in outcome.out
+    assert "  plain" not in outcome.out
+    assert not (tmp_path / "bench.png").exists()
+
+
+def test_the_first_step_of_a_run_is_a_line_that_the_start_can_wait_for(gptkit: Gptkit) -> None:
+    from gptkit.bench.startup import STEP
+
+    outcome = gptkit("run", "small.toml", "--set", "train.max_iters=1", "--out", "run")
+    lines = [line for line in outcome.out.splitlines() if line.startswith(STEP)]
+    assert re.match(r"step +1  loss ", lines[0])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (
+            ("--only", "train,decoed"),
+            "--only train,decoed: 'decoed' is nothing to time. Did you mean 'decode'? "
+            "Known: attention, train, decode, startup.\n",
+        ),
+        (("--repeats", "0"), "--repeats must be 1 or more, found 0\n"),
+        (("--out", "none/a.png"), "--out none/a.png: there is no directory none\n"),
+        (("--out", "."), "--out .: that is a directory, expected a file's name\n"),
+        (("--json", "none/a.json"), "--json none/a.json: there is no directory none\n"),
+        (
+            ("--only", "train", "--out", "a.png"),
+            "--out a.png: the picture is of the attentions, which --only train leaves out\n",
+        ),
+        (("--plugin", "none.py"), "none.py  plugins  no such plugin file\n"),
+        (("--set", "model.attention=spda"), "no Attention is called 'spda'. Did you mean 'sdpa'?"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_before_anything_is_timed(
+    gptkit: Gptkit, arguments: tuple[str, ...], told: str
+) -> None:
+    outcome = gptkit("bench", "small.toml", *arguments)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert told in outcome.err
+
+
+def test_a_recipe_that_is_not_there(gptkit: Gptkit) -> None:
+    outcome = gptkit("bench", "none.toml")
+    assert (outcome.code, outcome.err) == (2, "recipe  no such file: none.toml\n")
