@@ -1,7 +1,7 @@
 """The training loop: a generator of steps, which nothing reaches back into."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,7 +15,6 @@ from gptkit.data import batch, starts
 from gptkit.errors import NumericsError
 from gptkit.faults import reach
 from gptkit.hardware import DTYPES
-from gptkit.interfaces import Schedule
 from gptkit.model import GPT
 from gptkit.numerics import culprit
 from gptkit.seeds import seeded
@@ -53,7 +52,7 @@ def train(
     model: GPT,
     tokens: Integer[Tensor, " N"],
     optimizer: torch.optim.Optimizer,
-    schedule: Schedule,
+    schedule: Callable[[int], float],
     settings: TrainSettings,
     *,
     dtype: str = "fp32",
@@ -64,6 +63,7 @@ def train(
 
     Args:
         tokens: The training text.
+        schedule: Gives the factor on the learning rate of each step, counted from 0; asked as it comes.
         dtype: Precision of the matrix products.
         first: How many steps have been taken before; `optimizer` and `scaler` then have their state of that time.
 

@@ -61,7 +61,7 @@ def test_run_of_hours_says_so_before_it_begins(gptkit: Gptkit, monkeypatch: pyte
 
 
 def test_interrupt_exits_130_and_says_where_the_run_is(gptkit: Gptkit, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(experiment: object, stop: object) -> Iterator[object]:
+    def interrupted(experiment: object, stop: object, budget: object) -> Iterator[object]:
         Path("mine").mkdir()
         raise KeyboardInterrupt
         yield
