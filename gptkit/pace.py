@@ -42,6 +42,7 @@ class Pace:
         self.steps, self.seconds = float(measured), measured * costs.step
         self.now = self.next = clock()
         self.due: list[str] = []
+        self.is_fixed = False
         self.see(settings.max_iters)
 
     def see(self, total: int) -> None:
@@ -58,12 +59,15 @@ class Pace:
         before, self.now = self.now, self.clock()
         self.learn(self.now - before, taken)
         left = self.budget.left(self.now)
+        if self.is_fixed:
+            return self.total
         if self.now >= self.next or taken == self.total or self.parts(taken):
             self.next = self.now + BETWEEN * max(left, 0.0)
             early = EARLY * self.budget.seconds if self.parts(taken) else 0.0
             wanted = max(taken, fitting(self.costs, self.settings, taken, left - early))
             if (total := nearest(self.make, self.total, wanted, taken)) != self.total:
                 self.see(total)
+            self.is_fixed = self.parts(taken)
         return self.total
 
     def is_up(self, taken: int) -> bool:

@@ -167,9 +167,9 @@ def test_wsd_may_grow_before_its_decay(tmp_path: Path) -> None:
 def test_cosine_cannot_change_its_length_and_says_what_would_differ(tmp_path: Path) -> None:
     root = stopped(write_recipe(tmp_path, recipe=SMALL), tmp_path / "run", 2, ["train.schedule=cosine"])
     assert refusal(root, RecipeError, "train.max_iters=8") == (
-        "--set train.max_iters=8  train.max_iters  cannot change from 4 to 8 with schedule 'cosine': it would have "
-        "scaled the learning rate of step 2 by 0.96194, and it was 0.853553. A run goes on as if it had never "
-        "stopped; 'constant', and 'wsd' before its decay, can"
+        "--set train.max_iters=8  train.max_iters  cannot change from 4 to 8 with schedule 'cosine': it would "
+        "have scaled the learning rate of step 2 by 0.96194, and it was 0.853553. A run goes on as if it had "
+        "never stopped; 'constant', and 'wsd' before its decay, can"
     )
 
 

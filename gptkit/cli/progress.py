@@ -16,6 +16,8 @@ from gptkit.train import Step
 
 # Reading a loss waits for a GPU to finish its step: often enough to look alive, too rarely to slow it down.
 SECONDS_BETWEEN_LOOKS = 0.25
+# Of a budget of time: when looking at a model takes more of it than this, something is said.
+LARGE_SHARE = 0.5
 
 
 class Progress:
@@ -111,11 +113,12 @@ def told_of(plan: Planned) -> list[str]:
         if plan.free >= plan.max_iters
         else f"up to about step {plan.free:,}, where the schedule begins to depend on it"
     )
+    eats = "; with a longer train.eval_interval more of it would be training" if share > LARGE_SHARE else ""
     return [
         f"time       {spell(plan.budget)} in all, {plan.spent:.1f} s of them gone with setting up and measuring",
         f"a step     {costs.step:.4g} s, the mean of {plan.measured:,} that were taken and thrown away",
         f"besides    evaluation {costs.evaluation:.2f} s, sample {costs.sample:.2f} s, at the end saving and "
-        f"drawing {costs.ending:.2f} s: {plan.looks:.1f} s for all that are due, {share:.0%} of the time",
+        f"drawing {costs.ending:.2f} s: {plan.looks:.1f} s for all that are due, {share:.0%} of the time{eats}",
         f"so         {plan.max_iters:,} steps fit; their number follows the machine's speed {follows}",
     ]
 
