@@ -92,20 +92,20 @@ def test_a_plan_fills_the_time_that_is_left(tmp_path: Path, known_costs: None) -
 
 
 @pytest.mark.parametrize(
-    ("schedule", "needs", "enough"),
+    ("schedule", "seconds", "needs", "enough"),
     [
-        ("constant", "one step", 44),
-        ("{ use = 'wsd', warmup = 3 }", "the 4 steps that schedule 'wsd' needs", 51),
+        ("constant", 30.0, "one step", 44),
+        ("{ use = 'wsd', warmup = 3 }", 40.0, "the 4 steps that schedule 'wsd' needs", 51),
     ],
 )
 def test_a_time_too_short_is_refused_with_what_was_found(
-    tmp_path: Path, known_costs: None, schedule: str, needs: str, enough: int
+    tmp_path: Path, known_costs: None, schedule: str, seconds: float, needs: str, enough: int
 ) -> None:
     experiment = prepared(tmp_path, f"train.schedule={schedule}")
     with pytest.raises(UsageError) as caught:
-        plan(experiment, Budget(30.0, 1000.0), 500, at(1020.0))  # type: ignore[arg-type]
+        plan(experiment, Budget(seconds, 1000.0), 500, at(1020.0))  # type: ignore[arg-type]
     assert str(caught.value) == (
-        f"--time of 30 s is too short for {needs}: setting up and measuring took 20.0 s, a step takes 2 s, an "
+        f"--time of {seconds:g} s is too short for {needs}: setting up and measuring took 20.0 s, a step takes 2 s, an "
         "evaluation 10.0 s, a sample 3.0 s, saving and drawing at the end 1.0 s. Expected at least: "
         f"--time {enough}s"
     )

@@ -128,3 +128,18 @@ def test_the_nearest_length_is_one_that_changes_no_step_taken() -> None:
     assert nearest(demanding, 100, 5, 5) == 21
     assert nearest(demanding, 100, 400, 90) == 100
     assert nearest(demanding, 100, 91, 90) == 100
+
+
+class EarlySchedule(Schedule):
+    """Another one in its first step alone, by how long the run is."""
+
+    def __init__(self, total: int) -> None:
+        super().__init__(total)
+        self.total = total
+
+    def __call__(self, step: int) -> float:
+        return 1.0 if step else 1 / self.total
+
+
+def test_every_step_taken_counts_and_not_only_the_latest() -> None:
+    assert nearest(EarlySchedule, 100, 200, 50) == 100
