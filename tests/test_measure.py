@@ -106,8 +106,8 @@ def test_a_time_too_short_is_refused_with_what_was_found(
     with pytest.raises(UsageError) as caught:
         plan(experiment, Budget(seconds, 1000.0), 500, at(1020.0))  # type: ignore[arg-type]
     assert str(caught.value) == (
-        f"--time of {seconds:g} s is too short for {needs}: setting up and measuring took 20.0 s, a step takes 2 s, "
-        "an evaluation 10.0 s, a sample 3.0 s, saving and drawing at the end 1.0 s. Expected at least: "
+        f"--time of {seconds:g} s is too short for {needs}: setting up and measuring took 20.0 s, a step takes "
+        "2 s, an evaluation 10.0 s, a sample 3.0 s, saving and drawing at the end 1.0 s. Expected at least: "
         f"--time {enough}s"
     )
 
