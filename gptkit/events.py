@@ -2,6 +2,35 @@
 
 from dataclasses import dataclass
 
+from gptkit.budget import Costs
+
+
+@dataclass(frozen=True)
+class Planned:
+    """How many steps fit a budget of time, and what was reckoned for that; times are in seconds.
+
+    Args:
+        spent: What is gone of the budget by now.
+        measured: From how many steps, thrown away, that of a step was measured.
+        looks: Everything that is reckoned in besides the steps.
+        free: After how many steps the schedule does not let their number follow the machine's speed any more.
+    """
+
+    max_iters: int
+    budget: float
+    spent: float
+    costs: Costs
+    measured: int
+    looks: float
+    free: int
+
+
+@dataclass(frozen=True)
+class Resized:
+    """The run is to take another number of steps than before, because the machine is faster or slower."""
+
+    max_iters: int
+
 
 @dataclass(frozen=True)
 class Chosen:
@@ -43,6 +72,14 @@ class Stopped:
     """The end of a run that was asked to stop: after which step, all of which is saved."""
 
     step: int
+
+
+@dataclass(frozen=True)
+class TimeUp:
+    """The end of a run whose time was up before its steps were: after which of how many; all is saved."""
+
+    step: int
+    max_iters: int
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from gptkit.assemble import Assembler
 from gptkit.checkpoint import Checkpoint
 from gptkit.checkpoints import LAST
 from gptkit.errors import CheckpointError, Problem, RecipeError, UsageError
@@ -13,6 +12,7 @@ from gptkit.experiment import Experiment, ready
 from gptkit.leaves import spell
 from gptkit.plugins import Plugins
 from gptkit.recipe import Recipe
+from gptkit.resize import first_other, schedules
 from gptkit.run_dir import RunDir
 from gptkit.toml_lines import leaves
 from gptkit.trust import plugin_files
@@ -114,7 +114,7 @@ def check_steps(experiment: Experiment, saved: Checkpoint) -> None:
     """Raise an error unless there are steps left, and those taken are those of a run of so many in all.
 
     Raises:
-        RecipeError: If max_iters is lower than it was, or the schedule would have made other steps of those taken.
+        RecipeError: If more steps have been taken, or the schedule would have made others of them.
         UsageError: If every step has been taken.
     """
     settings, state = experiment.resolved.train, saved.state()
@@ -122,26 +122,20 @@ def check_steps(experiment: Experiment, saved: Checkpoint) -> None:
     if not (isinstance(before, int) and isinstance(step, int) and 0 <= step <= before):
         raise CheckpointError(f"{saved.folder}: its state is not a run's: step {step!r} of {before!r}")
     place = experiment.resolved.places.get("train.max_iters", "")
-    if settings.max_iters < before:
-        message = f"may only grow: it was {before:,}, and is {settings.max_iters:,} now"
+    if settings.max_iters < step:
+        message = f"is {settings.max_iters:,} now, and {step:,} steps have been taken"
         raise RecipeError([Problem(place, "train.max_iters", message)])
     if step == settings.max_iters and not state.get("is_owed"):
         raise UsageError(
             f"{experiment.out} has taken all its {step:,} steps. To go on: --set train.max_iters={2 * step}"
         )
-    old, new = schedule_of(experiment, before), schedule_of(experiment, settings.max_iters)
-    other = next((i for i in range(step) if old(i) != new(i)), None) if before != settings.max_iters else None
-    if other is not None:
+    make = schedules(experiment)
+    old, new = make(before), make(settings.max_iters)
+    if (other := first_other(old, new, step)) is not None:
         name = experiment.resolved.parts["schedule"].name
         message = (
-            f"cannot grow from {before:,} to {settings.max_iters:,} with schedule '{name}': it would have scaled "
-            f"the learning rate of step {other + 1} by {new(other):.6g}, and it was {old(other):.6g}. A run goes "
-            "on as if it had never stopped; 'constant', and 'wsd' before its decay, can grow"
+            f"cannot change from {before:,} to {settings.max_iters:,} with schedule '{name}': it would have "
+            f"scaled the learning rate of step {other + 1} by {new(other):.6g}, and it was {old(other):.6g}. A "
+            "run goes on as if it had never stopped; 'constant', and 'wsd' before its decay, can"
         )
         raise RecipeError([Problem(place, "train.max_iters", message)])
-
-
-def schedule_of(experiment: Experiment, total: int) -> Any:
-    """Return the schedule of a run of so many steps."""
-    resolved = replace(experiment.resolved, train=replace(experiment.resolved.train, max_iters=total))
-    return Assembler(resolved, experiment.assembler.registry).schedule()

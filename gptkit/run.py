@@ -9,15 +9,19 @@ from typing import Any
 
 import torch
 
+from gptkit.budget import Budget
 from gptkit.compiler import choose_compile
 from gptkit.dry_step import dry_step
 from gptkit.errors import CheckpointError, NumericsError, PluginError
 from gptkit.evaluate import train_loss, validation_loss
-from gptkit.events import Chosen, Estimate, Evaluation, Finished, Sample, Stopped
+from gptkit.events import Chosen, Estimate, Evaluation, Finished, Planned, Resized, Sample, Stopped, TimeUp
 from gptkit.experiment import Experiment
 from gptkit.failure import after_saving
 from gptkit.faults import reach
 from gptkit.hardware import Decision, make_deterministic
+from gptkit.pace import Pace
+from gptkit.plan import plan
+from gptkit.resize import schedules
 from gptkit.session import Session
 from gptkit.stop import Stop
 from gptkit.text import default_prompt, write
@@ -27,32 +31,41 @@ SAMPLE_TOKENS = 500
 # The first step also warms up; the median of the nine after it is steady to a few percent.
 STEPS_TO_MEASURE = 10
 
-Event = Step | Chosen | Estimate | Evaluation | Sample | Stopped | Finished
+Event = Step | Chosen | Planned | Resized | Estimate | Evaluation | Sample | Stopped | TimeUp | Finished
 
 
-def run(experiment: Experiment, stop: Stop | None = None) -> Iterator[Event]:
+def run(experiment: Experiment, stop: Stop | None = None, budget: Budget | None = None) -> Iterator[Event]:
     """Train the model of an experiment and yield what happens; all of it goes to the run directory too.
 
     Args:
         stop: Asks the run to stop, from outside.
+        budget: How long it may take; decides how many steps there are.
 
     Raises:
         NumericsError: If a loss, a gradient or a weight is not finite; nothing is saved of it.
         CheckpointError: If something cannot be saved.
         PluginError: If a stranger's part fails; what was reached before is saved first.
+        UsageError: If the budget is too short for a run; nothing is written then.
     """
-    began = time.perf_counter()
+    began = budget.began if budget else time.perf_counter()
+    pace = None
     stop = stop or Stop()
     if experiment.resolved.train.deterministic:
         make_deterministic()
     with stop.breakable():
         is_open = experiment.resolved.train.compile == "auto"
-        experiment, compile_or_not = settle_compile(experiment)
-        session = Session(experiment)
+        experiment, compile_or_not = settle_compile(experiment, budget)
+        if budget is not None:
+            experiment, planned = plan(experiment, budget, SAMPLE_TOKENS)
+        session = Session(experiment, is_timed=budget is not None)
     try:
         if is_open:
             yield Chosen("compile", str(compile_or_not.value).lower(), compile_or_not.reason)
-        yield from steps(session, stop)
+        if budget is not None:
+            yield planned
+            make, measured = schedules(experiment), planned.measured
+            pace = Pace(budget, planned.costs, session.settings, make, measured=measured)
+        yield from steps(session, stop, pace)
         session.directory.wait()
     except NumericsError as error:
         raise NumericsError(f"{error}. {session.last_good()}, and it is as it was") from error
@@ -65,19 +78,22 @@ def run(experiment: Experiment, stop: Stop | None = None) -> Iterator[Event]:
     if session.is_over and not session.is_owed:
         assert session.best is not None, "the last step is evaluated, and the first evaluation is the best so far"
         yield Finished(session.best, time.perf_counter() - began)
+    elif session.is_cut and not stop.is_asked:
+        yield TimeUp(session.step, session.settings.max_iters)
     else:
         yield Stopped(session.step)
 
 
-def settle_compile(experiment: Experiment) -> tuple[Experiment, Decision[bool]]:
+def settle_compile(experiment: Experiment, budget: Budget | None) -> tuple[Experiment, Decision[bool]]:
     """Go through a pass, and return the experiment with what was decided about compiling it."""
     model, resolved, dtype = experiment.model, experiment.resolved, experiment.dtype.value
     model.to(experiment.device.value)
     seconds = dry_step(model, resolved, dtype)
+    whole = seconds * resolved.train.grad_accumulation * resolved.train.max_iters
     decision = choose_compile(
         resolved.train.compile,
         experiment.device.value,
-        whole=seconds * resolved.train.grad_accumulation * resolved.train.max_iters,
+        whole=whole if budget is None else budget.left(time.perf_counter()),
         eager=lambda: dry_step(model, resolved, dtype),
         # Here and not before: to ask for it takes seconds, whether it is used or not.
         compiled=lambda: dry_step(model, resolved, dtype, torch.compile(model)),
@@ -85,7 +101,7 @@ def settle_compile(experiment: Experiment) -> tuple[Experiment, Decision[bool]]:
     return replace(experiment, resolved=resolved.trained_with(compile=decision.value)), decision
 
 
-def steps(session: Session, stop: Stop) -> Iterator[Event]:
+def steps(session: Session, stop: Stop, pace: Pace | None = None) -> Iterator[Event]:
     """Yield what happens up to the last step, or the step after which the run is asked to stop."""
     settings = session.settings
     durations: list[float] = []
@@ -94,6 +110,8 @@ def steps(session: Session, stop: Stop) -> Iterator[Event]:
         yield from after_step(session, stop)
     asked = time.perf_counter()
     for step in () if stop.is_asked else session.steps():
+        if pace is not None:
+            yield from keep_to(pace, session)
         is_measured = len(durations) < STEPS_TO_MEASURE
         # A GPU works behind one's back: a step has been taken when it was confirmed.
         if is_measured or session.is_anything_due:
@@ -106,14 +124,22 @@ def steps(session: Session, stop: Stop) -> Iterator[Event]:
         if is_measured:
             durations.append(spent)
             if len(durations) == STEPS_TO_MEASURE:
-                yield Estimate(median(durations[1:]) * (settings.max_iters - session.first))
+                yield Estimate(median(durations[1:]) * (session.settings.max_iters - session.first))
         if session.is_due(settings.log_interval):
             session.directory.metrics.append(metrics(step, tokens / seconds))
             tokens, seconds = 0, 0.0
         yield from after_step(session, stop)
-        if stop.is_asked:
+        if stop.is_asked or session.is_cut:
             return
         asked = time.perf_counter()
+
+
+def keep_to(pace: Pace, session: Session) -> Iterator[Resized]:
+    """Let a run have as many steps as its time allows, or end here if nothing else does."""
+    if (size := pace.size(session.step)) != session.settings.max_iters:
+        session.resize(size)
+        yield Resized(size)
+    session.is_cut = pace.is_up(session.step)
 
 
 def after_step(session: Session, stop: Stop) -> Iterator[Evaluation | Sample]:

@@ -1,14 +1,16 @@
 """Where a run stands: its model, its optimizer, how many steps were taken, and the directory that keeps it all."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from gptkit.checkpoint import Checkpoint
 from gptkit.errors import CheckpointError
 from gptkit.events import Evaluation
 from gptkit.experiment import Experiment
+from gptkit.resize import sized
 from gptkit.snapshot import take
 from gptkit.train import Step, new_scaler, train
 
@@ -20,9 +22,11 @@ class Session:
         step: How many steps have been taken.
         is_owed: Whether what is due after that step, an evaluation or a sample, is not done yet.
         best: The best evaluation so far.
+        is_cut: Whether it ends here for want of time, before its last step.
     """
 
-    def __init__(self, experiment: Experiment) -> None:
+    def __init__(self, experiment: Experiment, *, is_timed: bool = False) -> None:
+        self.is_timed, self.is_cut = is_timed, False
         self.experiment, self.settings = experiment, experiment.resolved.train
         self.model = experiment.model
         self.optimizer = experiment.assembler.optimizer().build(self.model.parameter_groups())
@@ -40,6 +44,7 @@ class Session:
             self.directory.close()
             raise
         self.first, self.saved = self.step, (self.step, self.is_owed) if experiment.checkpoint else None
+        self.written = self.settings.max_iters
 
     step: int
     is_owed: bool
@@ -80,12 +85,14 @@ class Session:
 
     def steps(self) -> Iterator[Step]:
         """Yield the steps that are left, each after it is taken."""
+        # Of a run that is timed, the end and with it the schedule may move while the loop goes on.
+        settings = replace(self.settings, max_iters=sys.maxsize) if self.is_timed else self.settings
         for step in train(
             self.model,
             self.experiment.data.train_on(self.experiment.device.value),
             self.optimizer,
-            self.schedule,
-            self.settings,
+            self.factor,
+            settings,
             dtype=self.experiment.dtype.value,
             first=self.step,
             scaler=self.scaler,
@@ -93,6 +100,17 @@ class Session:
             self.step, self.is_owed = step.number, True
             self.experiment.data.release()
             yield step
+            if self.is_timed and self.is_over:
+                return
+
+    def factor(self, step: int) -> float:
+        """Return the factor on the learning rate of a step, in a run of as many as this one has by now."""
+        return self.schedule(step)
+
+    def resize(self, max_iters: int) -> None:
+        """Have another number of steps in all, with a schedule that would have scaled those taken as it was."""
+        self.experiment = sized(self.experiment, max_iters)
+        self.settings, self.schedule = self.experiment.resolved.train, self.experiment.assembler.schedule()
 
     @property
     def is_over(self) -> bool:
@@ -101,7 +119,7 @@ class Session:
 
     def is_due(self, interval: int) -> bool:
         """Return whether something that is done every so many steps, and after the last, is due; 0 is never."""
-        return self.is_over or is_due(self.step, interval)
+        return self.is_over or self.is_cut or is_due(self.step, interval)
 
     def save(self, *, best: bool = False) -> None:
         """Begin to save how things stand, unless that is saved already.
@@ -112,6 +130,10 @@ class Session:
         """
         if self.saved == (self.step, self.is_owed):
             return
+        if self.written != self.settings.max_iters:
+            # Before the checkpoint that is of so many: whoever goes on finds a number that every checkpoint bears.
+            self.directory.rewrite(self.experiment.resolved.document, self.directory.read().plugins)
+            self.written = self.settings.max_iters
         state = {
             "is_owed": self.is_owed,
             "best": asdict(self.best) if self.best else None,

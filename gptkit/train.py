@@ -12,7 +12,6 @@ from torch import Tensor
 from gptkit.errors import NumericsError
 from gptkit.faults import reach
 from gptkit.guard import Guard, can_defer
-from gptkit.interfaces import Schedule
 from gptkit.learn import learner
 from gptkit.model import GPT
 from gptkit.passes import Passes
@@ -51,7 +50,7 @@ def train(
     model: GPT,
     tokens: Integer[Tensor, " N"],
     optimizer: torch.optim.Optimizer,
-    schedule: Schedule,
+    schedule: Callable[[int], float],
     settings: TrainSettings,
     *,
     dtype: str = "fp32",
@@ -62,6 +61,7 @@ def train(
 
     Args:
         tokens: The training text.
+        schedule: Gives the factor on the learning rate of each step, counted from 0; asked as it comes.
         dtype: Precision of the matrix products.
         first: How many steps have been taken before; `optimizer` and `scaler` then have their state of that time.
 

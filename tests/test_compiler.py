@@ -80,9 +80,7 @@ def test_a_compiler_may_have_any_name(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_cannot_be_compiled_here_is_refused_with_the_way_out(nothing_installed: None) -> None:
-    with pytest.raises(
-        ValueError, match=r"needs a C\+\+ compiler.* without .*: --set train.compile=false$"
-    ):
+    with pytest.raises(ValueError, match=r"needs a C\+\+ compiler.* without .*: --set train.compile=false$"):
         check_compiler(True, CPU)
     with pytest.raises(ValueError, match="needs the package triton"):
         check_compiler(True, CUDA)

@@ -19,7 +19,7 @@ LEVELS = [
     ["attention", "feed_forward", "corpus", "schedule", "hookspecs"],
     ["templates", "components"],
     ["gptkit", "registry", "plugins", "scaffold"],
-    ["toml_lines", "settings", "keys", "schema", "leaves", "recipe", "resolved", "resolve"],
+    ["toml_lines", "settings", "budget", "keys", "schema", "leaves", "recipe", "resolved", "resolve"],
     ["eval_mode", "generate", "model", "assemble", "rehearsal"],
     ["faults", "durable", "untrusted", "tensor_file", "optimizer_state", "snapshot", "checkpoint", "checkpoints"],
     ["saver", "lock", "metrics_log", "stop", "token_file"],
@@ -42,7 +42,7 @@ LEVELS = [
         "trained",
         "building",
     ],
-    ["experiment", "dry_step", "session", "failure", "run", "resume"],
+    ["experiment", "dry_step", "resize", "pace", "measure", "plan", "session", "failure", "run", "resume"],
     ["testing", "bench", "cli", "__main__"],
 ]
 ORDER = [name for level in LEVELS for name in level]

@@ -152,8 +152,8 @@ WRONG_VALUES = {
     tiny(train="seed = 2024-01-01"): "10  train.seed  takes seed: int = 1337, found a date or time: 2024-01-01",
     tiny(
         train="compile = 1"
-    ): "10  train.compile  takes compile: bool or 'auto' = 'auto', found 1: it must be a valid boolean; it must be "
-    "'auto'",
+    ): "10  train.compile  takes compile: bool or 'auto' = 'auto', found 1: it must be a valid boolean; it must "
+    "be 'auto'",
     tiny(train="seed.x = 1"): "10  train.seed  takes seed: int = 1337, found {'x': 1}: it must be a valid integer",
     tiny(train="dtype = 'fp8'"): (
         "10  train.dtype  takes dtype: 'auto' or 'fp32' or 'bf16' or 'fp16' = 'auto', found 'fp8': "

@@ -164,19 +164,25 @@ def test_wsd_may_grow_before_its_decay(tmp_path: Path) -> None:
     prepare_resume(root, overrides=["train.max_iters=8"])
 
 
-def test_cosine_cannot_grow_and_says_what_would_differ(tmp_path: Path) -> None:
+def test_cosine_cannot_change_its_length_and_says_what_would_differ(tmp_path: Path) -> None:
     root = stopped(write_recipe(tmp_path, recipe=SMALL), tmp_path / "run", 2, ["train.schedule=cosine"])
     assert refusal(root, RecipeError, "train.max_iters=8") == (
-        "--set train.max_iters=8  train.max_iters  cannot grow from 4 to 8 with schedule 'cosine': it would have "
-        "scaled the learning rate of step 2 by 0.96194, and it was 0.853553. A run goes on as if it had never "
-        "stopped; 'constant', and 'wsd' before its decay, can grow"
+        "--set train.max_iters=8  train.max_iters  cannot change from 4 to 8 with schedule 'cosine': it would "
+        "have scaled the learning rate of step 2 by 0.96194, and it was 0.853553. A run goes on as if it had "
+        "never stopped; 'constant', and 'wsd' before its decay, can"
     )
 
 
-def test_fewer_steps_are_refused(tmp_path: Path) -> None:
+def test_fewer_steps_are_those_of_a_run_that_was_to_take_as_few(tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path, recipe=SMALL)
+    short = result(finish(recipe, tmp_path / "short", ["train.max_iters=3"]))
+    assert result(go_on(stopped(recipe, tmp_path / "run", 2), ["train.max_iters=3"])) == short
+
+
+def test_fewer_steps_than_were_taken_are_refused(tmp_path: Path) -> None:
     root = stopped(write_recipe(tmp_path, recipe=SMALL), tmp_path / "run", 2)
-    assert refusal(root, RecipeError, "train.max_iters=3") == (
-        "--set train.max_iters=3  train.max_iters  may only grow: it was 4, and is 3 now"
+    assert refusal(root, RecipeError, "train.max_iters=1") == (
+        "--set train.max_iters=1  train.max_iters  is 1 now, and 2 steps have been taken"
     )
 
 

@@ -1,5 +1,7 @@
 """The command line: one file for each verb. Nothing else in gptkit prints."""
 
+import atexit
+import gc
 import sys
 
 import typer
@@ -29,6 +31,8 @@ app.add_typer(recipe.app, name="recipe")
 
 def main() -> None:
     """Run the command line. An error of somebody else's is its message and its exit code; ours is a traceback."""
+    # Else the interpreter looks through all that torch is made of for garbage before it ends, for seconds.
+    atexit.register(gc.freeze)
     try:
         app()
     except GptkitError as error:

@@ -19,7 +19,8 @@ def resume(
 ) -> None:
     """Go on with a run from its last checkpoint, to the same bits as if it had never stopped.
 
-    What may change: train.max_iters upward, intervals, keep and device, and where the same text is found.
+    What may change: train.max_iters where the schedule allows it, intervals, keep and device, and where the same
+    text is found.
     """
     from gptkit.resume import prepare_resume
 

@@ -1,6 +1,7 @@
 """`gptkit run`: train, evaluate, sample and save."""
 
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,10 +14,13 @@ from gptkit.cli.terminal import printable
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from gptkit.budget import Budget
     from gptkit.experiment import Experiment
 
 LONG_RUN_SECONDS = 3600
 SMALL_RECIPE = "recipes/gpt_tiny.toml"
+# What the shell is told of a run whose time was up before its last step.
+TIME_UP = 6
 
 
 def run(
@@ -27,72 +31,94 @@ def run(
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="The run directory; by default a new one in runs/.")
     ] = None,
+    duration: Annotated[
+        str | None,
+        typer.Option(
+            "--time",
+            metavar="DURATION",
+            help="Take as many steps as fit, such as 90s, 3m or 1h30m, evaluations and saves included; takes the "
+            "place of the recipe's max_iters, and --set train.max_iters beside it is an error.",
+        ),
+    ] = None,
 ) -> None:
     """Train the model of a recipe, evaluate it, let it write, and save all of it."""
+    began = time.perf_counter()
     # Imported here because it needs torch, and `gptkit --help` must not wait for that.
+    from gptkit.budget import Budget, seconds_of
+
+    budget = Budget(seconds_of(duration), began) if duration is not None else None
     from gptkit.experiment import prepare
 
-    name = " ".join([str(recipe), *(f"--set {override}" for override in overrides or ())])
+    said = [*(f"--set {override}" for override in overrides or ()), *([f"--time {duration}"] if duration else [])]
+    name = " ".join([str(recipe), *said])
     follow(
         name,
         lambda: prepare(
             recipe, overrides=overrides or (), plugins=plugins or (), trust_plugins=trust_plugins, out=out
         ),
+        budget,
     )
 
 
-def follow(name: str, prepare: Callable[[], "Experiment"]) -> None:
+def follow(name: str, prepare: Callable[[], "Experiment"], budget: "Budget | None" = None) -> None:
     """Prepare an experiment, run it, show what happens, and see to it that signals stop it well.
 
     Args:
         name: What the run is of, as it was typed.
+        budget: How long it may take.
     """
     from gptkit.cli.progress import Progress
     from gptkit.cli.terminal import patient_console
     from gptkit.cli.warnings import warn_of_failures
-    from gptkit.events import Stopped
+    from gptkit.events import Stopped, TimeUp
     from gptkit.faults import reach
     from gptkit.run import run as events_of
     from gptkit.stop import Stop
 
     console = patient_console()
-    stop, stopped, experiment = Stop(), None, None
+    stop, ended, experiment = Stop(), None, None
     try:
         with stop:
             with stop.breakable():
                 reach("setup")
                 experiment = prepare()
             warn_of_failures(experiment.plugins)
-            announce(console, experiment, name)
+            announce(console, experiment, name, budget)
             with Progress(console, experiment) as progress:
-                for event in events_of(experiment, stop):
+                for event in events_of(experiment, stop, budget):
                     progress.show(event)
-                    stopped = event.step if isinstance(event, Stopped) else None
+                    ended = event if isinstance(event, Stopped | TimeUp) else None
     except KeyboardInterrupt:
         if experiment is not None and experiment.out.exists():
             console.print(f"stopped at once. What was saved by then stays: gptkit resume {experiment.out}")
         else:
             console.print("stopped before the first step: nothing was written")
         sys.exit(stop.exit_code)
-    if stopped is not None:
-        carries = " --trust-plugins" if experiment.plugins.files else ""
-        console.print(
-            f"stopped after step {stopped:,}, and saved. To go on: gptkit resume {experiment.out}{carries}"
-        )
-        sys.exit(stop.exit_code)
     carries = " --trust-plugins" if experiment.plugins.files else ""
+    if ended is not None:
+        schedule, late = experiment.resolved.parts["schedule"].name, isinstance(ended, TimeUp)
+        if isinstance(ended, TimeUp):
+            console.print(
+                f"the time is up and {ended.max_iters - ended.step:,} of {ended.max_iters:,} steps are not taken: "
+                f"the machine became slower, and by then schedule '{schedule}' could not end earlier"
+            )
+        console.print(
+            f"stopped after step {ended.step:,}, and saved. To go on: gptkit resume {experiment.out}{carries}"
+        )
+        sys.exit(TIME_UP if late else stop.exit_code)
     console.print(f"\nThe run is in {experiment.out}. Next:")
     console.print(f'  gptkit sample {experiment.out} --prompt "The "{carries}')
     console.print(f"  gptkit sample {experiment.out} --temperature 0 --set model.attention=naive{carries}")
     console.print(f"  gptkit run {experiment.out}/resolved.toml --set train.seed=1{carries}")
 
 
-def announce(console: "Console", experiment: "Experiment", name: str) -> None:
+def announce(console: "Console", experiment: "Experiment", name: str, budget: "Budget | None" = None) -> None:
     """Print what the run is about to do, and why it is going to do it so."""
     resolved, data, sizes = experiment.resolved, experiment.data, experiment.resolved.sizes
     attentions = {layer["attention"].name: layer["attention"] for layer in resolved.layers}
     strangers = [plugin for plugin in experiment.plugins.loaded if plugin.origin != "built in"]
     settings = resolved.train
+    count = f"{settings.max_iters:,}" if budget is None else "as many as fit"
     rows = {
         "recipe": name,
         "plugins": ", ".join(f"{plugin.title} ({plugin.origin})" for plugin in strangers) or "none",
@@ -107,7 +133,7 @@ def announce(console: "Console", experiment: "Experiment", name: str) -> None:
             f"{name}: {'the default' if choice.place == 'default' else f'chosen in {choice.place}'}"
             for name, choice in attentions.items()
         ),
-        "steps": f"{settings.max_iters:,} of {experiment.tokens_per_step:,} tokens, "
+        "steps": f"{count} of {experiment.tokens_per_step:,} tokens, "
         + (f"evaluated every {settings.eval_interval:,}" if settings.eval_interval else "evaluated at the end"),
         "directory": str(experiment.out),
         "to stop": "Ctrl+C: the step is finished and all is saved; a second time: at once",
@@ -118,7 +144,7 @@ def announce(console: "Console", experiment: "Experiment", name: str) -> None:
         )
     for title, value in rows.items():
         console.print(printable(f"{title:<10} {value}"))
-    if (seconds := experiment.least_seconds()) > LONG_RUN_SECONDS:
+    if budget is None and (seconds := experiment.least_seconds()) > LONG_RUN_SECONDS:
         console.print(
             f"\nThis will take {seconds / LONG_RUN_SECONDS:,.0f} hours or more on this device: the matrix "
             f"products alone do. {SMALL_RECIPE} is made for a machine like this and takes minutes."

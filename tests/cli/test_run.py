@@ -61,7 +61,7 @@ def test_run_of_hours_says_so_before_it_begins(gptkit: Gptkit, monkeypatch: pyte
 
 
 def test_interrupt_exits_130_and_says_where_the_run_is(gptkit: Gptkit, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(experiment: object, stop: object) -> Iterator[object]:
+    def interrupted(experiment: object, stop: object, budget: object) -> Iterator[object]:
         Path("mine").mkdir()
         raise KeyboardInterrupt
         yield
@@ -220,3 +220,51 @@ def test_part_that_fails_at_work_is_named_before_anything_is_written(gptkit: Gpt
     assert outcome.code == 1
     assert re.match(r"norm 'late' of late.py fails at .*late.py:7: RuntimeError: shape '\[3, 5\]'", outcome.err)
     assert not Path("runs").exists()
+
+
+def test_time_is_told_of_before_the_first_step_and_kept(gptkit: Gptkit) -> None:
+    outcome = gptkit("run", "small.toml", "--out", "mine", "--time", "8s", "--set", "train.eval_interval=0")
+    assert outcome.code == 0, outcome.err
+    for line in (
+        r"recipe     small.toml --set train.eval_interval=0 --time 8s",
+        r"steps      as many as fit of 32 tokens",
+        r"time       0:00:08 in all, \d\.\d s of them gone with setting up and measuring",
+        r"a step     [\d.e-]+ s, the mean of [\d,]+ that were taken and thrown away",
+        r"besides    evaluation \d+\.\d\d s, sample \d+\.\d\d s, at the end saving and drawing \d+\.\d\d s: "
+        r"\d+\.\d s for all that are due, \d+% of the time",
+        r"so         [\d,]+ steps fit; their number follows the machine's speed to its end",
+        r"best validation loss .*; 0:00:(0\d|1\d) in all",
+    ):
+        assert re.search(line, outcome.out), f"{line!r} is not in:\n{outcome.out}"
+    assert outcome.out.index("steps fit") < outcome.out.index("step      2")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--time", "3"], r"--time 3: expected a duration with its units, such as 90s, 3m or 1h30m\n"),
+        (["--time", "0.01s"], r"--time of 0\.01 s is too short for one step: .* Expected at least: --time \d+s\n"),
+        (
+            ["--time", "9s", "--set", "train.max_iters=5"],
+            r"--time and --set train.max_iters=5: both say how many .*\n",
+        ),
+    ],
+)
+def test_time_that_cannot_be_kept_is_refused_and_nothing_is_written(
+    gptkit: Gptkit, arguments: list[str], message: str
+) -> None:
+    outcome = gptkit("run", "small.toml", *arguments)
+    assert outcome.code == 2
+    assert re.fullmatch(message, outcome.err), outcome.err
+    assert [path.name for path in Path().iterdir()] == ["small.toml"]
+
+
+def test_time_that_is_up_too_early_is_told_of_and_exits_6(gptkit: Gptkit, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gptkit.pace.Pace.is_up", lambda self, taken: taken == 2)
+    outcome = gptkit("run", "small.toml", "--out", "mine", "--time", "60s", "--set", "train.schedule=cosine")
+    assert outcome.code == 6
+    assert re.search(
+        r"the time is up and [\d,]+ of [\d,]+ steps are not taken: the machine became slower, and by then "
+        r"schedule 'cosine' could not end earlier\nstopped after step 2, and saved. To go on: gptkit",
+        outcome.out,
+    )
