@@ -15,6 +15,7 @@ import torch
 import gptkit
 from gptkit.assemble import Assembler, assembler_of
 from gptkit.checkpoint import Checkpoint
+from gptkit.choose_attention import Contest, settle
 from gptkit.data import TokenData, tokenize
 from gptkit.errors import Problem, RecipeError
 from gptkit.hardware import Decision, choose_device, choose_dtype, matmul_rate
@@ -38,6 +39,7 @@ class Experiment:
 
     Args:
         out: The run directory, which is not there yet.
+        contests: What the attentions were chosen from, where the recipe says `auto`.
         begun: The directory of a run that goes on, locked; none is a new run.
         checkpoint: What it goes on from; none is the beginning.
     """
@@ -51,6 +53,7 @@ class Experiment:
     device: Decision[torch.device]
     dtype: Decision[str]
     out: Path
+    contests: tuple[Contest, ...] = ()
     begun: RunDir | None = None
     checkpoint: Checkpoint | None = None
 
@@ -146,10 +149,15 @@ def ready(written: Recipe, found: Plugins, out: Path | None, *, dtype: str | Non
     device = decide("device", resolved, lambda: choose_device(resolved.train.device))
     precision = decide("dtype", resolved, lambda: choose_dtype(dtype or resolved.train.dtype, device.value))
     tokenizer, data = tokenize(assembler.corpus(), assembler.tokenizer, resolved.sizes["block_size"])
+    # Behind the data, because what is wrong with them is found sooner.
+    resolved, contests = settle(
+        written, found, resolved, device=device.value, dtype=precision.value, vocab_size=tokenizer.vocab_size
+    )
+    assembler = Assembler(resolved, found.registry)
     model = assembler.model(tokenizer.vocab_size)
     rehearse(model, found.registry)
     out = out or new_directory(resolved)
-    return Experiment(resolved, found, assembler, tokenizer, data, model, device, precision, out)
+    return Experiment(resolved, found, assembler, tokenizer, data, model, device, precision, out, contests)
 
 
 def decide(key: str, resolved: Resolved, choose: Callable[[], Decision[Value]]) -> Decision[Value]:
