@@ -19,5 +19,8 @@ def keep(content: bytes, file: Path) -> None:
     """
     beside = file.with_suffix(f".{os.getpid()}")
     file.parent.mkdir(parents=True, exist_ok=True)
-    beside.write_bytes(content)
-    beside.replace(file)
+    try:
+        beside.write_bytes(content)
+        beside.replace(file)
+    finally:
+        beside.unlink(missing_ok=True)

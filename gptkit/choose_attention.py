@@ -1,12 +1,13 @@
 """Settles `attention = "auto"`: a name takes its place, of the attention that measured fastest."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
 
 from gptkit.assemble import Assembler
+from gptkit.attention import SoftmaxAttention
 from gptkit.errors import Problem, RecipeError
 from gptkit.interfaces import Dims
 from gptkit.plugins import Plugins
@@ -15,7 +16,8 @@ from gptkit.resolve import resolve
 from gptkit.resolved import Auto, Resolved
 
 if TYPE_CHECKING:
-    from gptkit.contest import Conditions, Row
+    from gptkit.conditions import Conditions
+    from gptkit.contest import Row
 
 
 @dataclass(frozen=True)
@@ -59,10 +61,12 @@ def settle(
     if not groups:
         return resolved, ()
     # Imported here because the contract's machinery takes a while to import, and few recipes say `auto`.
-    from gptkit.contest import Conditions  # noqa: PLC0415
+    from gptkit.conditions import Conditions  # noqa: PLC0415
 
     dims, train = Dims(**resolved.sizes, vocab_size=vocab_size), resolved.train
-    conditions = Conditions(dims, train.batch_size, dtype, device, train.compile, train.deterministic)
+    conditions = Conditions(
+        dims, train.batch_size, dtype, device, compile=train.compile, deterministic=train.deterministic
+    )
     contests = tuple(hold(group, plugins, resolved, conditions) for group in groups.values())
     names = {key: contest.fastest for contest in contests for key in contest.keys}
     return resolve(written, plugins, names), contests
@@ -83,6 +87,8 @@ def hold(group: list[Auto], plugins: Plugins, resolved: Resolved, conditions: "C
             partial(assembler.part, choice, conditions.dims),
         )
         rivals.append(Rival(choice.name, titles.get(entry.owner, entry.owner), entry.part, choice.options, build))
+    is_whole = any(rival.part.forward is not SoftmaxAttention.forward for rival in rivals)
+    conditions = replace(conditions, is_whole=is_whole)
     key = key_of(rivals, conditions, repr(position.table()))
     if found := kept(key):
         rows, origin = found[0], f"measured on {found[1]} and kept in {file_for(key)}"

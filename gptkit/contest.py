@@ -12,16 +12,17 @@ from typing import Any
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from gptkit.attention import SoftmaxAttention
+from gptkit.conditions import Conditions
 from gptkit.errors import GptkitError
 from gptkit.hardware import DTYPES, make_deterministic
-from gptkit.interfaces import Attention, Dims, Place, Position
+from gptkit.interfaces import Attention, Place, Position
 from gptkit.interleave import Clock, clock_of, median_seconds
 from gptkit.seeds import seeded
 from gptkit.testing.attend_equivalence import expect
-from gptkit.testing.case import Build, Case
+from gptkit.testing.case import Build
 from gptkit.testing.dropout_laws import dropout_has_its_rate, output_dropout_has_its_rate
 from gptkit.testing.gate import failure, reason_against, reason_against_part
 from gptkit.testing.guards import TookTooLong, at_most
@@ -29,11 +30,6 @@ from gptkit.testing.subject import file_of
 
 # Of the proof of one attention, and of its first pass, which may compile.
 PATIENCE_SECONDS = 120.0
-# A pass of 10¹⁰ operations takes two CPU cores a fraction of a second, and so does the proof on 4 million scores.
-# With the scores of a longer context `naive` would fill the memory.
-CPU_OPERATIONS, CPU_SCORES, CPU_POSITIONS = 10**10, 2**22, 4096
-# An accelerator passes whole batches; the proof needs several float64 tensors of so many scores.
-SCORES, POSITIONS = 2**27, 8192
 # A whole part is proven on no longer input: what it adds to `attend` is position by position.
 PART_POSITIONS = 256
 # An accelerator answers in microseconds.
@@ -42,64 +38,6 @@ CALLS = 10
 DRAWS = 32
 
 Builder = Callable[[], Attention]
-
-
-@dataclass(frozen=True)
-class Conditions:
-    """Under which attentions are timed: those of one pass of a recipe's training.
-
-    On a CPU the pass has fewer rows than the recipe's where it would take more than a fraction of a second, and no
-    more than 4,096 positions. Nothing else differs.
-
-    Args:
-        dtype: Precision of the matrix products, as a recipe names it.
-        compile: Whether the pass goes through `torch.compile`.
-        deterministic: Whether only algorithms are used that give the same bits each time.
-    """
-
-    dims: Dims
-    batch_size: int
-    dtype: str
-    device: torch.device
-    compile: bool = False
-    deterministic: bool = False
-
-    @property
-    def positions(self) -> int:
-        """Positions of a timed pass."""
-        return min(self.dims.block_size, CPU_POSITIONS) if self.device.type == "cpu" else self.dims.block_size
-
-    @property
-    def rows(self) -> int:
-        """Rows of a timed pass."""
-        T, C = self.positions, self.dims.n_embd
-        # Of four square projections and two products with every key, forward and backward.
-        operations = 3 * (8 * T * C * C + 4 * T * T * C)
-        affordable = CPU_OPERATIONS // operations if self.device.type == "cpu" else self.batch_size
-        return max(1, min(self.batch_size, affordable))
-
-    def case(self) -> Case:
-        """Return the input of the proof: the shape of the timed pass, with as many rows as can be afforded."""
-        is_cpu = self.device.type == "cpu"
-        T = self.positions if is_cpu else min(self.positions, POSITIONS)
-        rows = (CPU_SCORES if is_cpu else SCORES) // (self.dims.n_head * T * T)
-        return Case(
-            B=max(1, min(self.rows, rows)),
-            H=self.dims.n_head,
-            T=T,
-            D=self.dims.head_width,
-            spare=self.dims.block_size - T,
-            dtype=DTYPES[self.dtype],
-            device=self.device,
-        )
-
-    def __str__(self) -> str:
-        """Return the conditions in words."""
-        sizes = f"{self.rows} of {self.batch_size} rows, {self.positions} of {self.dims.block_size} positions"
-        words = [word for word in ("compile", "deterministic") if getattr(self, word)]
-        width, dropout = self.dims.head_width, self.dims.dropout
-        heads = f"{self.dims.n_head} heads of {width} channels, dropout {dropout:g}"
-        return ", ".join([sizes, heads, f"{self.dtype} on {self.device}", *words])
 
 
 @dataclass(frozen=True)
@@ -188,6 +126,19 @@ def said_by(error: BaseException) -> str:
     return " ".join(f"{type(cause).__name__}: {cause}".split())
 
 
+class Projected(nn.Module):
+    """Stands for a projection to queries, keys and values, whatever the input is: it was done before."""
+
+    def __init__(self, x: Float[Tensor, "B T C"], dtype: torch.dtype) -> None:
+        super().__init__()
+        B, T, C = x.shape
+        self.result = nn.Parameter(torch.randn(B, T, 3 * C, dtype=dtype, device=x.device))
+
+    def forward(self, x: Float[Tensor, "B T C"]) -> Float[Tensor, "B T _"]:
+        """Return the queries, keys and values."""
+        return self.result
+
+
 class TrainingPass:
     """One pass of an attention, forward and backward, as a step of training does it.
 
@@ -204,6 +155,9 @@ class TrainingPass:
         try:
             with at_most(PATIENCE_SECONDS, file_of(self.rival.part)):
                 part = self.rival.build().to(self.conditions.device).train()
+                if not self.conditions.is_whole:
+                    part.qkv = Projected(self.x, DTYPES[self.conditions.dtype])
+                    part.out = nn.Identity()
                 self.forward: Any = torch.compile(part) if self.conditions.compile else part
                 self.learning = [self.x, *(weight for weight in part.parameters() if weight.requires_grad)]
                 self()
@@ -219,7 +173,7 @@ class TrainingPass:
         try:
             with torch.autocast(self.x.device.type, DTYPES[dtype], enabled=dtype != "fp32"):
                 y = self.forward(self.x, self.at)
-            torch.autograd.grad(y, self.learning, self.x.detach().to(y.dtype), allow_unused=True)
+            torch.autograd.grad(y, self.learning, torch.ones_like(y), allow_unused=True)
         except Exception as error:
             self.failure = said_by(error)
 

@@ -13,7 +13,8 @@ import torch
 
 import gptkit
 from gptkit.cache import cache_directory, keep
-from gptkit.contest import Conditions, Rival, Row
+from gptkit.conditions import Conditions
+from gptkit.contest import Rival, Row
 
 Key = Mapping[str, Any]
 
@@ -35,7 +36,7 @@ def key_of(rivals: list[Rival], conditions: Conditions, position: str) -> Key:
         "compile": conditions.compile,
         "deterministic": conditions.deterministic,
         "shape": [conditions.batch_size, dims.n_head, dims.block_size, dims.head_width],
-        "timed": [conditions.rows, conditions.positions],
+        "timed": [conditions.rows, conditions.positions, conditions.is_whole],
         "dropout": dims.dropout,
         "position": position,
         "attentions": [

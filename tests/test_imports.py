@@ -38,7 +38,7 @@ LEVELS = [
         "trained",
     ],
     # The contract stands here because an attention that `auto` chooses must hold it.
-    ["testing", "interleave", "contest", "contest_cache", "choose_attention"],
+    ["testing", "interleave", "conditions", "contest", "contest_cache", "choose_attention"],
     ["experiment", "building", "dry_step", "session", "failure", "run", "resume"],
     ["cli", "__main__"],
 ]
