@@ -28,7 +28,7 @@ from gptkit.plugins import Plugins, explain
 from gptkit.recipe import Recipe
 from gptkit.registry import Entry, Registry, describe
 from gptkit.resolve import resolve
-from gptkit.resolved import Choice, Resolved
+from gptkit.resolved import Auto, Choice, Resolved
 from gptkit.seeds import seeded
 
 CPU = torch.device("cpu")
@@ -86,9 +86,11 @@ class Assembler:
         """Return a chosen part.
 
         Raises:
-            RecipeError: If it cannot do what the recipe asks of it.
+            RecipeError: If it cannot do what the recipe asks of it, or is not settled yet.
             PluginError: If it fails in any other way.
         """
+        if isinstance(choice, Auto):
+            raise RecipeError([choice.unsettled()])
         entry = self.registry.get(choice.kind, choice.name)
         try:
             with seeded(CPU, self.resolved.train.seed, "weights", choice.kind, layer, nth):
@@ -119,6 +121,10 @@ class Assembler:
             RecipeError: With what every part that cannot do what the recipe asks of it has to say.
         """
         dims = Dims(**self.resolved.sizes, vocab_size=ANY_VOCABULARY)
+        if self.resolved.autos:
+            stand_ins = {auto.key: self.stand_in(auto, dims) for auto in self.resolved.autos}
+            Assembler(self.resolved.standing_in(stand_ins), self.registry).check()
+            return
         builds: list[Callable[[], object]] = [
             lambda: self.part(self.resolved.parts["position"], dims),
             lambda: self.part(self.resolved.parts["norm"], dims),
@@ -130,6 +136,33 @@ class Assembler:
             problems = [problem for build in builds for problem in problems_of(build)]
         if problems:
             raise RecipeError(problems)
+
+    def stand_in(self, auto: Auto, dims: Dims) -> Choice:
+        """Return a candidate of `auto` that can be built, for what holds whichever is chosen.
+
+        Raises:
+            RecipeError: If none can be.
+        """
+        refusals = {}
+        for choice in auto.candidates:
+            refusals[choice.name] = self.refusal(choice, dims)
+            if not refusals[choice.name]:
+                return choice
+        each = "; ".join(f"{name}: {why}" for name, why in {**refusals, **auto.refused}.items())
+        raise RecipeError(
+            [Problem(auto.place, auto.key, f"no attention that equals 'naive' can be built: {each}")]
+        )
+
+    def refusal(self, choice: Choice, dims: Dims) -> str:
+        """Return why a part cannot do what the recipe asks of it, as far as its constructor says; or nothing."""
+        try:
+            with torch.device("meta"):
+                self.part(choice, dims)
+        except RecipeError as error:
+            return str(error.__cause__ or error)
+        except PluginError:
+            pass  # It may need real numbers to be built.
+        return ""
 
 
 class LayerParts(Parts):

@@ -3,8 +3,14 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from gptkit.assemble import assembler_of
+from gptkit.assemble import Assembler, assembler_of
+from gptkit.choose_attention import settle
+from gptkit.experiment import decide, precision_of
+from gptkit.hardware import choose_device
 from gptkit.model import GPT
+from gptkit.plugins import Plugins
+from gptkit.recipe import Recipe
+from gptkit.resolved import Resolved
 from gptkit.trust import read_trusted
 
 
@@ -17,6 +23,9 @@ def build(
     trust_plugins: bool = False,
 ) -> GPT:
     """Return the model of a recipe, with its first weights, on the CPU.
+
+    Where the recipe says `auto` for an attention, that is settled as a run on this machine would settle it, which
+    takes seconds the first time.
 
     Args:
         vocab_size: Number of distinct tokens.
@@ -31,4 +40,14 @@ def build(
     """
     files = list(map(Path, plugins))
     written, found = read_trusted(Path(recipe), overrides, files, trust_plugins=trust_plugins)
-    return assembler_of(written, found).model(vocab_size)
+    assembler = assembler_of(written, found)
+    if assembler.resolved.autos:
+        assembler = Assembler(settled(written, found, assembler.resolved, vocab_size), found.registry)
+    return assembler.model(vocab_size)
+
+
+def settled(written: Recipe, found: Plugins, resolved: Resolved, vocab_size: int) -> Resolved:
+    """Return a recipe whose attentions are settled as a run of it on this machine would."""
+    device = decide("device", resolved, lambda: choose_device(resolved.train.device)).value
+    dtype = precision_of(resolved, device).value
+    return settle(written, found, resolved, device=device, dtype=dtype, vocab_size=vocab_size)[0]

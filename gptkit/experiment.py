@@ -15,6 +15,7 @@ import torch
 import gptkit
 from gptkit.assemble import Assembler, assembler_of
 from gptkit.checkpoint import Checkpoint
+from gptkit.choose_attention import Contest, settle
 from gptkit.compiler import check_compiler
 from gptkit.data import TokenData, tokenize
 from gptkit.errors import Problem, RecipeError
@@ -39,6 +40,7 @@ class Experiment:
 
     Args:
         out: The run directory, which is not there yet.
+        contests: What the attentions were chosen from, where the recipe says `auto`.
         begun: The directory of a run that goes on, locked; none is a new run.
         checkpoint: What it goes on from; none is the beginning.
     """
@@ -52,6 +54,7 @@ class Experiment:
     device: Decision[torch.device]
     dtype: Decision[str]
     out: Path
+    contests: tuple[Contest, ...] = ()
     begun: RunDir | None = None
     checkpoint: Checkpoint | None = None
 
@@ -145,21 +148,27 @@ def ready(written: Recipe, found: Plugins, out: Path | None, *, dtype: str | Non
     assembler = assembler_of(written, found)
     resolved = assembler.resolved
     device = decide("device", resolved, lambda: choose_device(resolved.train.device))
-    tokens = resolved.train.batch_size * resolved.sizes["block_size"]
-    precision = decide(
-        "dtype",
-        resolved,
-        lambda: choose_dtype(dtype or resolved.train.dtype, device.value, tokens, resolved.sizes["n_embd"]),
-    )
+    precision = precision_of(resolved, device.value, dtype)
     decide("compile", resolved, lambda: check_compiler(resolved.train.compile, device.value))
+    tokenizer, data = tokenize(assembler.corpus(), assembler.tokenizer, resolved.sizes["block_size"])
+    # Behind the data, because what is wrong with them is found sooner.
+    resolved, contests = settle(
+        written, found, resolved, device=device.value, dtype=precision.value, vocab_size=tokenizer.vocab_size
+    )
     if dtype is None:
         # What a measurement decided is written down, so that a rerun neither measures nor decides otherwise.
         resolved = resolved.trained_with(dtype=precision.value)
-    tokenizer, data = tokenize(assembler.corpus(), assembler.tokenizer, resolved.sizes["block_size"])
+    assembler = Assembler(resolved, found.registry)
     model = assembler.model(tokenizer.vocab_size)
     rehearse(model, found.registry)
     out = out or new_directory(resolved)
-    return Experiment(resolved, found, assembler, tokenizer, data, model, device, precision, out)
+    return Experiment(resolved, found, assembler, tokenizer, data, model, device, precision, out, contests)
+
+
+def precision_of(resolved: Resolved, device: torch.device, dtype: str | None = None) -> Decision[str]:
+    """Return the precision that a recipe is trained in, or the one that an earlier choice decided."""
+    tokens, n_embd = resolved.train.batch_size * resolved.sizes["block_size"], resolved.sizes["n_embd"]
+    return decide("dtype", resolved, lambda: choose_dtype(dtype or resolved.train.dtype, device, tokens, n_embd))
 
 
 def decide(key: str, resolved: Resolved, choose: Callable[[], Value]) -> Value:

@@ -9,6 +9,12 @@ from gptkit.errors import PluginError, did_you_mean
 from gptkit.interfaces import KINDS
 from gptkit.signature import Option, misfits, options
 
+# In a recipe no part's name: the attention that measures fastest, of those that equal `naive`.
+AUTO = "auto"
+AUTO_SUMMARY = (
+    "The one that trains fastest on this machine, of those that equal `naive`; timed before the first step."
+)
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -49,11 +55,16 @@ class Registry:
         """Register the parts that a plugin offers by name, all of them or none, and return them.
 
         Raises:
-            PluginError: If a class does not fit an interface, or a name is taken.
+            PluginError: If a class does not fit an interface, or a name is taken or means something else.
         """
         entries: dict[tuple[str, str], Entry] = {}
         for name, part in offered:
             kind = kind_of(part)
+            if name == AUTO:
+                raise PluginError(
+                    f"{describe(part)} is offered as '{AUTO}', which names no part: in a recipe it asks for the "
+                    "attention that measures fastest. Choose another name"
+                )
             if not isinstance(name, str) or not name:
                 raise PluginError(
                     f"{describe(part)} is offered as {name!r}: register(name, part) takes a name first"

@@ -1,37 +1,42 @@
 """Checks a recipe against the parts there are, and fills in what it leaves unsaid."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic_core import to_jsonable_python
 
+from gptkit.attention import SoftmaxAttention
 from gptkit.errors import Problem, RecipeError
 from gptkit.interfaces import Dims
 from gptkit.keys import AT, DEFAULTS, FILE_KEYS, KEYS, LAYER_SLOTS, SLOTS, unknown
 from gptkit.leaves import Leaf, below, nested, spell
 from gptkit.plugins import Plugins
 from gptkit.recipe import Recipe
-from gptkit.resolved import Choice, Resolved
+from gptkit.registry import AUTO, Entry
+from gptkit.resolved import Auto, Choice, Resolved
 from gptkit.settings import TrainSettings
 from gptkit.signature import REQUIRED, Option
 from gptkit.toml_lines import Key
 
 
-def resolve(recipe: Recipe, plugins: Plugins) -> Resolved:
+def resolve(recipe: Recipe, plugins: Plugins, settled: Mapping[str, str] | None = None) -> Resolved:
     """Check a recipe and fill in its defaults.
+
+    Args:
+        settled: The name that takes the place of `auto`, for each key where that was settled.
 
     Raises:
         RecipeError: With everything that is wrong in it.
     """
-    return Resolver(recipe, plugins).resolve()
+    return Resolver(recipe, plugins, settled or {}).resolve()
 
 
 class Resolver:
     """One pass over one recipe, which collects what is wrong and where each value was written."""
 
-    def __init__(self, recipe: Recipe, plugins: Plugins) -> None:
-        self.recipe, self.plugins = recipe, plugins
+    def __init__(self, recipe: Recipe, plugins: Plugins, settled: Mapping[str, str]) -> None:
+        self.recipe, self.plugins, self.settled = recipe, plugins, settled
         self.problems: list[Problem] = []
         self.places: dict[str, str] = {}
 
@@ -135,6 +140,10 @@ class Resolver:
             example = f'takes a name, or a table such as {{ use = "{DEFAULTS[kind]}" }}'
             self.problem(key, f"{example}, found {name!r}", use)
             return None
+        if kind == "attention" and name == AUTO:
+            if spell(key) not in self.settled:
+                return self.auto(key, leaves, use)
+            name = self.settled[spell(key)]
         try:
             entry = self.plugins.registry.get(kind, name)
         except LookupError as error:
@@ -144,6 +153,55 @@ class Resolver:
         self.places[spell((*key, "use"))] = place = said.place if said else "default"
         given = self.table(key, entry.options, leaves, beside=("use",), owner=name)
         return Choice(kind, name, given, spell(key), place) if len(self.problems) == before else None
+
+    def auto(self, key: Key, leaves: Mapping[Key, Leaf], use: Leaf | None) -> Auto | None:
+        """Return the choice of `auto` under a key, or None if no attention takes the options given there."""
+        place = self.places[spell((*key, "use"))] = use.place if use else "default"
+        rivals = [e for e in self.plugins.registry.of("attention") if issubclass(e.part, SoftmaxAttention)]
+        candidates: list[Choice] = []
+        refused: dict[str, str] = {}
+        for entry in rivals:
+            # On a sheet of its own, because what one of them lacks is no problem of the recipe's.
+            sheet = Resolver(self.recipe, self.plugins, {})
+            given = sheet.table(key, entry.options, leaves, beside=("use",), owner=entry.name)
+            if sheet.problems:
+                refused[entry.name] = "; ".join(problem.message for problem in sheet.problems)
+            else:
+                candidates.append(Choice("attention", entry.name, given, spell(key), place))
+        names = [str(path[0]) for path in leaves if path and path[0] != "use"]
+        if not candidates:
+            self.lacking(key, leaves, names, refused, rivals)
+            return None
+        self.places |= {
+            spell((*key, *path)): leaf.place for path, leaf in leaves.items() if path and path[0] != "use"
+        }
+        given = {name: candidates[0].options[name] for name in dict.fromkeys(names)}
+        return Auto("attention", AUTO, given, spell(key), place, tuple(candidates), refused)
+
+    def lacking(
+        self,
+        key: Key,
+        leaves: Mapping[Key, Leaf],
+        names: Sequence[str],
+        refused: Mapping[str, str],
+        rivals: Sequence[Entry],
+    ) -> None:
+        """Note which options of `auto` no attention takes or, where each is taken by some, that none takes all."""
+        before = len(self.problems)
+        known = {
+            name: option
+            for entry in reversed(rivals)
+            for name, option in entry.options.items()
+            if name in names or option.default is not REQUIRED
+        }
+        self.table(key, known, leaves, beside=("use",), owner=AUTO)
+        if len(self.problems) == before:
+            each = "; ".join(f"{name}: {why}" for name, why in refused.items())
+            self.problem(
+                key,
+                f"no attention that equals 'naive' takes all of this: {each}",
+                next(iter(leaves.values()), None),
+            )
 
     def overrides(self, n_layer: int | None) -> list[tuple[list[int], dict[str, Choice]]]:
         """Return what each `[[model.layer]]` chooses, with the layers that it is for."""

@@ -13,6 +13,7 @@ from gptkit.leaves import spell
 from gptkit.plugins import Plugins
 from gptkit.recipe import Recipe
 from gptkit.resize import first_other, schedules
+from gptkit.resolve import resolve
 from gptkit.run_dir import RunDir
 from gptkit.toml_lines import leaves
 from gptkit.trust import plugin_files
@@ -64,6 +65,8 @@ def resumed(
         raise CheckpointError("\n".join(changed))
     saved = last_of(directory) if asked == LAST else directory.checkpoint(asked)
     found = Plugins(plugin_files(written, directory, plugins, trust_plugins=trust_plugins))
+    if autos := resolve(written, found).autos:
+        raise RecipeError([auto.unsettled() for auto in autos])
     experiment = ready(written, found, directory.root, dtype=str(origin.get("dtype")))
     check_recipe(written, experiment, origin)
     experiment.data.check_same(origin.get("corpus"))

@@ -3,22 +3,17 @@
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from statistics import median
 from typing import Any
 
-import torch
-
 from gptkit.budget import Budget
-from gptkit.compiler import choose_compile
-from gptkit.dry_step import dry_step
 from gptkit.errors import CheckpointError, NumericsError, PluginError
 from gptkit.evaluate import train_loss, validation_loss
 from gptkit.events import Chosen, Estimate, Evaluation, Finished, Planned, Resized, Sample, Stopped, TimeUp
 from gptkit.experiment import Experiment
 from gptkit.failure import after_saving
 from gptkit.faults import reach
-from gptkit.hardware import Decision, make_deterministic
+from gptkit.hardware import make_deterministic
 from gptkit.pace import Pace
 from gptkit.plan import plan
 from gptkit.resize import schedules
@@ -26,6 +21,7 @@ from gptkit.session import Session
 from gptkit.stop import Stop
 from gptkit.text import default_prompt, write
 from gptkit.train import Step
+from gptkit.trial import try_pass
 
 SAMPLE_TOKENS = 500
 # The first step also warms up; the median of the nine after it is steady to a few percent.
@@ -54,13 +50,13 @@ def run(experiment: Experiment, stop: Stop | None = None, budget: Budget | None 
         make_deterministic()
     with stop.breakable():
         is_open = experiment.resolved.train.compile == "auto"
-        experiment, compile_or_not = settle_compile(experiment, budget)
+        experiment, is_compiled = try_pass(experiment, budget)
         if budget is not None:
             experiment, planned = plan(experiment, budget, SAMPLE_TOKENS)
         session = Session(experiment, is_timed=budget is not None)
     try:
         if is_open:
-            yield Chosen("compile", str(compile_or_not.value).lower(), compile_or_not.reason)
+            yield Chosen("compile", str(is_compiled.value).lower(), is_compiled.reason)
         if budget is not None:
             yield planned
             make, measured = schedules(experiment), planned.measured
@@ -82,23 +78,6 @@ def run(experiment: Experiment, stop: Stop | None = None, budget: Budget | None 
         yield TimeUp(session.step, session.settings.max_iters)
     else:
         yield Stopped(session.step)
-
-
-def settle_compile(experiment: Experiment, budget: Budget | None) -> tuple[Experiment, Decision[bool]]:
-    """Go through a pass, and return the experiment with what was decided about compiling it."""
-    model, resolved, dtype = experiment.model, experiment.resolved, experiment.dtype.value
-    model.to(experiment.device.value)
-    seconds = dry_step(model, resolved, dtype)
-    whole = seconds * resolved.train.grad_accumulation * resolved.train.max_iters
-    decision = choose_compile(
-        resolved.train.compile,
-        experiment.device.value,
-        whole=whole if budget is None else budget.left(time.perf_counter()),
-        eager=lambda: dry_step(model, resolved, dtype),
-        # Here and not before: to ask for it takes seconds, whether it is used or not.
-        compiled=lambda: dry_step(model, resolved, dtype, torch.compile(model)),
-    )
-    return replace(experiment, resolved=resolved.trained_with(compile=decision.value)), decision
 
 
 def steps(session: Session, stop: Stop, pace: Pace | None = None) -> Iterator[Event]:

@@ -10,7 +10,7 @@ from importlib.resources import files
 
 from gptkit.errors import UsageError
 from gptkit.interfaces import KINDS
-from gptkit.registry import Registry, describe
+from gptkit.registry import AUTO, Registry, describe
 
 # Also a module's name and, with dashes, a distribution's.
 NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
@@ -118,7 +118,9 @@ def suggestion(name: str) -> str:
 
 
 def check_free(draft: Draft, registry: Registry) -> None:
-    """Raise UsageError if somebody offers a part of that kind and name."""
+    """Raise UsageError if somebody offers a part of that kind and name, or nobody may."""
+    if draft.name == AUTO:
+        raise UsageError(f"'{AUTO}' names no part: in a recipe it asks for the fastest attention. Choose another")
     for entry in registry.of(draft.kind):
         if entry.name == draft.name:
             raise UsageError(

@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from gptkit.attention import SoftmaxAttention
 from gptkit.keys import AT, KEYS, LAYER_SLOTS, SLOTS
-from gptkit.registry import Registry
+from gptkit.registry import AUTO, AUTO_SUMMARY, Entry, Registry
 
 
 def recipe_schema(registry: Registry) -> dict[str, Any]:
@@ -33,7 +34,25 @@ def part_schema(registry: Registry, kind: str) -> dict[str, Any]:
         | table({"use": {"const": entry.name}} | {name: option.schema() for name, option in entry.options.items()})
         for entry in entries
     ]
-    return {"anyOf": [{"enum": [entry.name for entry in entries]}, *tables]}
+    names = [entry.name for entry in entries]
+    if kind == "attention":
+        names.append(AUTO)
+        tables.append(auto_schema(entries))
+    return {"anyOf": [{"enum": names}, *tables]}
+
+
+def auto_schema(entries: list[Entry]) -> dict[str, Any]:
+    """Return the schema of `auto` with options: those that any attention takes which may be chosen."""
+    schemas: dict[str, list[Any]] = {}
+    for entry in entries:
+        if issubclass(entry.part, SoftmaxAttention):
+            for option in entry.options.values():
+                # Which default there is depends on who is chosen.
+                schema = {name: value for name, value in option.schema().items() if name != "default"}
+                if schema not in schemas.setdefault(option.name, []):
+                    schemas[option.name].append(schema)
+    options = {name: each[0] if len(each) == 1 else {"anyOf": each} for name, each in schemas.items()}
+    return {"description": AUTO_SUMMARY} | table({"use": {"const": AUTO}} | options)
 
 
 def table(properties: dict[str, Any]) -> dict[str, Any]:

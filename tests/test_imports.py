@@ -16,7 +16,7 @@ PACKAGE = Path(gptkit.__file__).parent
 # A file may import what stands before it, and a file of a package also what stands in that package.
 LEVELS = [
     ["errors", "interfaces", "signature", "seeds", "layers", "dropout", "kv_cache", "tiled_attention"],
-    ["attention", "feed_forward", "corpus", "schedule", "hookspecs"],
+    ["attention", "feed_forward", "cache", "corpus", "schedule", "hookspecs"],
     ["templates", "components"],
     ["gptkit", "registry", "plugins", "scaffold"],
     ["toml_lines", "settings", "budget", "keys", "schema", "leaves", "recipe", "resolved", "resolve"],
@@ -40,10 +40,23 @@ LEVELS = [
         "run_dir",
         "trust",
         "trained",
-        "building",
     ],
-    ["experiment", "dry_step", "resize", "pace", "measure", "plan", "session", "failure", "run", "resume"],
-    ["testing", "bench", "cli", "__main__"],
+    # The contract stands here because an attention that `auto` chooses must hold it.
+    ["testing", "interleave", "conditions", "contest", "contest_cache", "choose_attention"],
+    [
+        "experiment",
+        "building",
+        "dry_step",
+        "trial",
+        "resize",
+        "pace",
+        "measure",
+        "plan",
+        "session",
+        "failure",
+        "run",
+    ],
+    ["resume", "bench", "cli", "__main__"],
 ]
 ORDER = [name for level in LEVELS for name in level]
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -152,3 +152,14 @@ def test_an_offer_without_a_name_is_refused(registry: Registry, name: Any) -> No
 
 def test_a_class_without_a_file_is_described_by_its_module() -> None:
     assert describe(type("Made", (), {"__module__": "builtins"})) == "Made (builtins)"
+
+
+def test_nobody_may_be_called_auto() -> None:
+    registry = Registry()
+    with pytest.raises(PluginError) as caught:
+        registry.add_all([("fine", PlainNorm), ("auto", PlainNorm)], owner="mine.py")
+    assert str(caught.value) == (
+        f"{standing(PlainNorm)} is offered as 'auto', which names no part: in a recipe it asks for the attention "
+        "that measures fastest. Choose another name"
+    )
+    assert names(registry) == []

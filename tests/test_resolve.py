@@ -11,8 +11,9 @@ import tomli_w
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gptkit.components.attention.naive import NaiveAttention
 from gptkit.errors import RecipeError
-from gptkit.interfaces import KINDS
+from gptkit.interfaces import KINDS, Dims
 from gptkit.keys import DEFAULTS, LAYER_SLOTS, SLOTS
 from gptkit.leaves import spell
 from gptkit.plugins import Plugins
@@ -438,3 +439,74 @@ def test_any_document_is_a_recipe_or_an_error_that_says_why(
 def test_any_overrides_give_a_recipe_or_an_error_that_says_why(path: Path, overrides: list[str]) -> None:
     path.write_text(tiny())
     assert says_something(outcome(path, *overrides))
+
+
+AUTO_TAKES = "'auto' takes qkv_bias: bool = False, out_bias: bool = True"
+AUTO_FAULTS = [
+    (
+        'attention = { use = "auto", qkv_bais = true }',
+        f"mine.toml:6  model.attention.qkv_bais  {AUTO_TAKES}, not 'qkv_bais'. Did you mean 'qkv_bias'?",
+    ),
+    (
+        'attention = { use = "auto", qkv_bias = 3 }',
+        "mine.toml:6  model.attention.qkv_bias  takes qkv_bias: bool = False, found 3: it must be a valid boolean",
+    ),
+]
+
+
+@pytest.mark.parametrize(("line", "message"), AUTO_FAULTS)
+def test_an_option_of_auto_that_no_attention_takes_is_an_error(
+    line: str, message: str, problems: Problems
+) -> None:
+    assert problems(tiny(model=line)) == [message]
+
+
+def test_an_option_of_a_layers_auto_is_told_with_its_own_line(problems: Problems) -> None:
+    layer = '[[model.layer]]\nat = [1]\nattention = { use = "auto", window = 3 }'
+    place = "mine.toml:13  model.layer[0].attention.window"
+    assert problems(tiny(rest=layer)) == [f"{place}  {AUTO_TAKES}, not 'window'."]
+
+
+def test_options_of_auto_that_nobody_takes_together_are_an_error(path: Path) -> None:
+    plugins = Plugins()
+    plugins.registry.add_all([("narrow", NarrowAttention), ("wide", WideAttention)], owner="a test")
+    path.write_text(tiny(model='attention = { use = "auto", narrow = 3, wide = 4 }'))
+    with pytest.raises(RecipeError) as caught:
+        resolve(read(path), plugins)
+    said = str(caught.value)
+    assert (
+        f"{path}:6  model.attention  no attention that equals 'naive' takes all of this: fused: 'fused' " in said
+    )
+    assert "narrow: 'narrow' takes narrow: int = 1, not 'wide'." in said
+    assert "wide: 'wide' takes wide: int, not 'narrow'." in said
+
+
+class NarrowAttention(NaiveAttention):
+    def __init__(self, dims: Dims, *, narrow: int = 1) -> None:
+        super().__init__(dims)
+
+
+class WideAttention(NaiveAttention):
+    def __init__(self, dims: Dims, *, wide: int) -> None:
+        super().__init__(dims)
+
+
+def test_auto_is_shown_as_auto_with_the_options_that_were_given(resolved: Resolve) -> None:
+    recipe = resolved(tiny(model='attention = { use = "auto", out_bias = false }'))
+    assert recipe.document["model"]["attention"] == {"use": "auto", "out_bias": False}
+    assert recipe.places["model.attention.out_bias"].endswith("mine.toml:6")
+    (auto,) = recipe.autos
+    assert [choice.name for choice in auto.candidates] == ["fused", "naive", "sdpa"]
+    assert resolved(tiny()).autos == ()
+
+
+def test_a_settled_name_takes_the_place_of_auto(path: Path) -> None:
+    path.write_text(tiny(model='attention = { use = "auto", out_bias = false }'))
+    recipe = resolve(read(path), PLUGINS, {"model.attention": "fused"})
+    assert recipe.document["model"]["attention"] == {"use": "fused", "qkv_bias": False, "out_bias": False}
+    assert recipe.autos == ()
+
+
+def test_only_an_attention_may_be_auto(problems: Problems) -> None:
+    (said,) = problems(tiny(model='norm = "auto"'))
+    assert said.startswith("mine.toml:6  model.norm  no Norm is called 'auto'.")

@@ -1,5 +1,7 @@
 """One whole training step: forward, backward, clipping and optimizer, beside the baseline and a peer."""
 
+import sys
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -10,6 +12,7 @@ from gptkit.bench.peer import PEER, is_installed, peer_model, peer_step
 from gptkit.bench.row import Row, Spread, rows_of
 from gptkit.experiment import Experiment
 from gptkit.train import train
+from gptkit.trial import try_pass
 
 OURS = "gptkit"
 
@@ -20,6 +23,7 @@ def time_training(experiment: Experiment, pace: Pace, *, name: str) -> list[Row]
     Args:
         name: What the recipe is called.
     """
+    experiment, _ = try_pass(experiment)
     device, dims, settings = experiment.device.value, experiment.model.dims, experiment.resolved.train
     rows = settings.batch_size * settings.grad_accumulation
     contestants = [ours(experiment), *others(experiment, rows)]
@@ -35,13 +39,14 @@ def time_training(experiment: Experiment, pace: Pace, *, name: str) -> list[Row]
 
 def ours(experiment: Experiment) -> Contestant:
     """Return gptkit's own step, as a run takes it."""
-    model = experiment.model.to(experiment.device.value)
+    model, settings, schedule = experiment.model, experiment.resolved.train, experiment.assembler.schedule()
     steps = train(
         model,
-        experiment.data.train,
+        experiment.data.train_on(experiment.device.value),
         experiment.assembler.optimizer().build(model.parameter_groups()),
-        experiment.assembler.schedule(),
-        experiment.resolved.train,
+        # No run ends while it is timed.
+        lambda step: schedule(step % settings.max_iters),
+        replace(settings, max_iters=sys.maxsize),
         dtype=experiment.dtype.value,
     )
 

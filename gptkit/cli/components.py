@@ -40,6 +40,7 @@ def list_components(
     from gptkit.components import BUILT_INS
     from gptkit.interfaces import KINDS
     from gptkit.plugins import Plugins
+    from gptkit.registry import AUTO, AUTO_SUMMARY
 
     if kind is not None:
         check_kind(kind)
@@ -57,6 +58,8 @@ def list_components(
             # A part of gptkit's own comes from the file of its name; a stranger's could come from anywhere.
             origin = "" if entry.owner in BUILT_INS else f" (from {entry.owner})"
             print(f"  {entry.name:<16} {entry.summary}{origin}")
+        if named and of_kind == "attention":
+            print(f"  {AUTO:<16} {AUTO_SUMMARY}")
 
 
 @app.command("show")
@@ -68,7 +71,10 @@ def show_component(
     """Show a part's options, where it comes from, and what its author says of it."""
     from gptkit.errors import UsageError, did_you_mean
     from gptkit.plugins import Plugins
+    from gptkit.registry import AUTO, AUTO_SUMMARY
 
+    if name == AUTO:
+        raise UsageError(f"'{AUTO}' is no part, but what a recipe may say for an attention. {AUTO_SUMMARY}")
     found = Plugins(plugins or ())
     entries = [entry for entry in found.registry if entry.name == name]
     if not entries:

@@ -13,7 +13,7 @@ from gptkit.leaves import spell
 from gptkit.plugins import Plugins
 from gptkit.recipe import override
 from gptkit.registry import Entry
-from gptkit.resolved import Choice
+from gptkit.resolved import Auto, Choice
 from gptkit.signature import REQUIRED
 from gptkit.testing.subject import Subject
 from gptkit.trust import read_trusted
@@ -24,6 +24,8 @@ def parts_of_recipe(
 ) -> list[Subject]:
     """Return the parts that a recipe chose, each with the options that it has there.
 
+    Where it says `auto`, these are all that may be chosen.
+
     Raises:
         RecipeError: If the recipe is wrong.
         PluginError: If a plugin of it does not load.
@@ -31,7 +33,8 @@ def parts_of_recipe(
     """
     written, found = read_trusted(recipe, (), plugins, trust_plugins=trust_plugins)
     resolved = assembler_of(written, found).resolved
-    choices = [*resolved.parts.values(), *(choice for layer in resolved.layers for choice in layer.values())]
+    named = [*resolved.parts.values(), *(choice for layer in resolved.layers for choice in layer.values())]
+    choices = [each for choice in named for each in (choice.candidates if isinstance(choice, Auto) else [choice])]
     chosen = {spelled(choice): choice for choice in choices}
     entries = {key: found.registry.get(choice.kind, choice.name) for key, choice in chosen.items()}
     return [

@@ -207,3 +207,9 @@ def test_a_name_of_another_kind_is_free(gptkit: Gptkit) -> None:
 
 def test_a_package_may_be_called_what_a_module_is(gptkit: Gptkit) -> None:
     assert gptkit("new", "norm", "token", "--package").code == 0
+
+
+def test_nothing_may_be_called_auto(gptkit: Gptkit) -> None:
+    outcome = gptkit("new", "attention", "auto")
+    assert outcome.code == 2
+    assert outcome.err == "'auto' names no part: in a recipe it asks for the fastest attention. Choose another\n"

@@ -1,6 +1,7 @@
 """`gptkit recipe`: check, show and schema."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -66,3 +67,29 @@ def test_schema_knows_sections_parts_and_options(gptkit: Gptkit) -> None:
     assert names == {"enum": ["gelu", "relu", "relu2", "swiglu"]}
     assert tables[0]["properties"]["expand"] == {"default": 4, "exclusiveMinimum": 0, "type": "integer"}
     assert schema["additionalProperties"] is False
+
+
+def test_schema_knows_auto_and_the_options_that_any_attention_takes(gptkit: Gptkit) -> None:
+    model = json.loads(gptkit("recipe", "schema").out)["properties"]["model"]["properties"]
+    for attention in (model["attention"], model["layer"]["items"]["properties"]["attention"]):
+        names, *tables = attention["anyOf"]
+        assert names["enum"] == ["fused", "naive", "sdpa", "auto"]
+        (auto,) = [table for table in tables if table["properties"]["use"] == {"const": "auto"}]
+        assert auto["properties"]["qkv_bias"] == {"type": "boolean"}
+        assert auto["additionalProperties"] is False
+    assert "auto" not in model["norm"]["anyOf"][0]["enum"]
+
+
+def test_auto_is_checked_and_shown_as_it_was_written(gptkit: Gptkit) -> None:
+    def measured(*_: object) -> None:
+        raise AssertionError("it measures")
+
+    auto = ("small.toml", "--set", "model.attention={ use = 'auto', qkv_bias = true }")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("gptkit.contest.compete", measured)
+        assert gptkit("recipe", "check", *auto).out == "small.toml: nothing wrong\n"
+        shown = gptkit("recipe", "show", *auto).out
+    assert re.search(r'\[model.attention\]\nuse = "auto" +# --set .*\nqkv_bias = true +# --set .*\n\n', shown)
+    outcome = gptkit("recipe", "check", "small.toml", "--set", "model.attention={ use = 'auto', windw = 3 }")
+    assert outcome.code == 2
+    assert "model.attention.windw  'auto' takes qkv_bias: bool = False, " in outcome.err

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from tests.contest import Costs, write_strangers
+
 Gptkit = Callable[..., Any]
 
 
@@ -268,3 +270,44 @@ def test_time_that_is_up_too_early_is_told_of_and_exits_6(gptkit: Gptkit, monkey
         r"schedule 'cosine' could not end earlier\nstopped after step 2, and saved. To go on: gptkit",
         outcome.out,
     )
+
+
+def test_the_table_that_auto_chose_from_is_printed_before_the_first_step(
+    gptkit: Gptkit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("GPTKIT_CACHE", str(tmp_path / "cache"))
+    Costs(monkeypatch, {"fused": 0.003, "naive": 0.002, "sdpa": 0.005})
+    plugin = str(write_strangers(tmp_path, "wrong"))
+    auto = ("small.toml", "--plugin", plugin, "--set", "model.attention=auto")
+    first = gptkit("run", *auto, "--out", "mine")
+    assert first.code == 0, first.err
+    table = (
+        r"attention  naive: the fastest here, for auto in --set model\.attention=auto\n"
+        r"  model\.attention: one pass forward and backward, 4 of 4 rows, .*, which all share; measured now\n"
+        r"    naive       2\.000 ms  1\.00×\n"
+        r"    fused       3\.000 ms  1\.50×\n"
+        r"    sdpa        5\.000 ms  2\.50×\n"
+        r"    wrong  not chosen: output is off by .*\n"
+        r"steps  "
+    )
+    assert re.search(table, first.out), first.out
+    assert first.out.index("not chosen") < first.out.index("step      2")
+    again = gptkit("run", *auto, "--out", "again").out
+    kept = r"; measured on \d{4}-\d\d-\d\d and kept in .*\.json\n"
+    assert re.search(table.replace(r"; measured now\n", kept), again), again
+    assert "one pass" not in gptkit("run", "mine/resolved.toml", "--trust-plugins", "--out", "third").out
+
+
+def test_two_tables_are_told_by_their_keys(
+    gptkit: Gptkit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("GPTKIT_CACHE", str(tmp_path / "cache"))
+    Costs(monkeypatch, {"fused": 0.003, "naive": 0.002, "sdpa": 0.005})
+    recipe = Path("small.toml").read_text().replace("n_layer = 1", 'n_layer = 3\nattention = "auto"')
+    layers = (
+        '\n[[model.layer]]\nat = [0]\nattention = "auto"\n[[model.layer]]\nat = [1]\nattention.qkv_bias = true\n'
+    )
+    Path("small.toml").write_text(recipe + layers)
+    told = gptkit("run", "small.toml").out
+    assert "\n  model.attention, model.layer[0].attention: one pass" in told
+    assert "\n  model.layer[1].attention: one pass" in told

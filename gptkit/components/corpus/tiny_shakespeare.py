@@ -2,10 +2,10 @@
 
 import hashlib
 import http.client
-import os
 import urllib.request
 from pathlib import Path
 
+from gptkit.cache import cache_directory, keep
 from gptkit.corpus import SplitCorpus, decode_utf8
 from gptkit.errors import DataError
 from gptkit.hookspecs import Register, hookimpl
@@ -32,17 +32,16 @@ class TinyShakespeareCorpus(SplitCorpus):
         """
         file = cache_directory() / "tiny_shakespeare.txt"
         if not file.is_file():
-            keep(download(file), file)
+            text = download(file)
+            try:
+                keep(text, file)
+            except OSError as error:
+                raise DataError(
+                    f"tiny_shakespeare: cannot keep {file}: {error.strerror}. Set GPTKIT_CACHE to a directory"
+                ) from error
         content = file.read_bytes()
         check(content, str(file))
         return decode_utf8(content, str(file))
-
-
-def cache_directory() -> Path:
-    """Return the directory where downloads are kept."""
-    if own := os.environ.get("GPTKIT_CACHE"):
-        return Path(own)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gptkit"
 
 
 def download(file: Path) -> bytes:
@@ -67,19 +66,6 @@ def check(content: bytes, source: str) -> None:
             f"tiny_shakespeare: {source} is not the text it should be: its sha256 is {found}, expected {SHA256}. "
             "Remove the file if you have one, and download it again"
         )
-
-
-def keep(content: bytes, file: Path) -> None:
-    """Write a file beside its place and move it there, so that half a file is never found."""
-    beside = file.with_suffix(f".{os.getpid()}")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_bytes(content)
-        beside.replace(file)
-    except OSError as error:
-        raise DataError(
-            f"tiny_shakespeare: cannot keep {file}: {error.strerror}. Set GPTKIT_CACHE to a directory"
-        ) from error
 
 
 @hookimpl

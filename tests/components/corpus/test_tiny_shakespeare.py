@@ -130,14 +130,6 @@ def test_a_cache_that_cannot_be_written_is_named(
     assert str(tmp_path / "file") in refusal()
 
 
-def test_the_cache_is_where_the_users_caches_are(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.delenv("GPTKIT_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert tiny_shakespeare.cache_directory() == tmp_path / "gptkit"
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    assert tiny_shakespeare.cache_directory() == Path.home() / ".cache" / "gptkit"
-
-
 def test_the_quoted_text_is_the_one_expected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     file = Path(__file__).parents[4] / "shared" / "data" / "tinyshakespeare.txt"
