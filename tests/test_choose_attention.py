@@ -21,7 +21,7 @@ from gptkit.trained import load
 from tests.contest import AUTO, Costs, write_auto, write_strangers
 from tests.small import finish
 
-COSTS = {"fused": 3.0, "naive": 2.0, "sdpa": 5.0}
+COSTS = {"fused": 3.0, "naive": 2.0, "sdpa": 5.0, "tiled": 9.0}
 LAYERS = AUTO.replace("n_layer = 1", "n_layer = 3")
 
 
@@ -60,14 +60,14 @@ def test_the_fastest_is_chosen_and_all_times_are_told_the_fastest_first(tmp_path
     experiment = prepare(write_auto(tmp_path))
     assert names(experiment) == ["naive"]
     assert type(experiment.model.blocks[0].attention).__name__ == "NaiveAttention"
-    assert list(rows(experiment).items()) == [("naive", 2.0), ("fused", 3.0), ("sdpa", 5.0)]
+    assert list(rows(experiment).items()) == [("naive", 2.0), ("fused", 3.0), ("sdpa", 5.0), ("tiled", 9.0)]
     (contest,) = experiment.contests
     assert (contest.keys, contest.fastest, contest.origin) == (("model.attention",), "naive", "measured now")
     assert contest.place == f"{tmp_path / 'small.toml'}:8"
 
 
 def test_other_times_choose_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    Costs(monkeypatch, {"fused": 1.0, "naive": 2.0, "sdpa": 5.0})
+    Costs(monkeypatch, {"fused": 1.0, "naive": 2.0, "sdpa": 5.0, "tiled": 9.0})
     assert names(prepare(write_auto(tmp_path))) == ["fused"]
 
 
@@ -109,7 +109,8 @@ def test_where_nobody_holds_the_contract_the_recipe_is_refused(
         prepare(write_auto(tmp_path))
     assert re.fullmatch(
         r".*small.toml:8  model.attention  no attention that equals 'naive' holds its contract here \(4 of 4 "
-        r"rows, 16 of 16 positions, .*\): fused: it is wrong; naive: it is wrong; sdpa: it is wrong",
+        r"rows, 16 of 16 positions, .*\): fused: it is wrong; naive: it is wrong; sdpa: it is wrong; "
+        r"tiled: it is wrong",
         str(caught.value),
     )
 
@@ -222,7 +223,7 @@ def test_nothing_is_measured_where_nothing_is_trained(
     never(monkeypatch)
     said = (
         "--set model.attention=auto  model.attention  'auto' is settled by timing training, before a run's first "
-        "step. Here name one: fused, naive, sdpa"
+        "step. Here name one: fused, naive, sdpa, tiled"
     )
     for use in (lambda: load(root, overrides=["model.attention=auto"]), lambda: resumed(root)):
         with pytest.raises(RecipeError) as caught:
@@ -249,7 +250,7 @@ def test_where_nobody_can_be_built_the_check_says_why(tmp_path: Path, monkeypatc
         assembler_of(read(recipe), Plugins([tmp_path / "alone.py"]))
     said = str(caught.value)
     assert (
-        f"{recipe}:8  model.attention  no attention that equals 'naive' can be built: tiled: no tile of 3" in said
+        f"{recipe}:8  model.attention  no attention that equals 'naive' can be built: bricks: no tile of 3" in said
     )
     assert "sdpa: 'sdpa' takes qkv_bias: bool = False, out_bias: bool = True, not 'tile'" in said
 
@@ -259,7 +260,7 @@ import gptkit
 from gptkit.components.attention.fused import FusedAttention
 
 
-class TiledAttention(FusedAttention):
+class BricksAttention(FusedAttention):
     def __init__(self, dims, *, tile: int = 1):
         super().__init__(dims)
         if dims.head_width % tile:
@@ -268,7 +269,7 @@ class TiledAttention(FusedAttention):
 
 @gptkit.hookimpl
 def gptkit_register(register):
-    register("tiled", TiledAttention)
+    register("bricks", BricksAttention)
 """
 
 
@@ -278,6 +279,8 @@ def test_check_proves_everybody_who_may_be_chosen(tmp_path: Path, monkeypatch: p
     strangers = write_strangers(tmp_path, "poor", "good")
     parts = parts_of_recipe(recipe, [strangers], torch.device("cpu"), trust_plugins=False)
     attentions = {
-        part.name: part.options for part in parts if part.name in {"fused", "naive", "sdpa", "good", "poor"}
+        part.name: part.options
+        for part in parts
+        if part.name in {"fused", "naive", "sdpa", "tiled", "good", "poor"}
     }
-    assert attentions == {name: {"qkv_bias": True} for name in ("fused", "good", "naive", "sdpa")}
+    assert attentions == {name: {"qkv_bias": True} for name in ("fused", "good", "naive", "sdpa", "tiled")}

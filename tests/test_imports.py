@@ -56,7 +56,7 @@ LEVELS = [
         "failure",
         "run",
     ],
-    ["resume", "bench", "cli", "__main__"],
+    ["run", "resume", "bench", "cli", "__main__"],
 ]
 ORDER = [name for level in LEVELS for name in level]
 FILES = sorted(PACKAGE.rglob("*.py"))

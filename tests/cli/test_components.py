@@ -56,7 +56,7 @@ def test_unknown_names_exit_2(gptkit: Gptkit, arguments: list[str], message: str
 
 def test_auto_is_listed_with_the_attentions_and_is_no_part(gptkit: Gptkit) -> None:
     listed = gptkit("components", "attention").out.splitlines()
-    assert [line.split()[0] for line in listed] == ["attention", "fused", "naive", "sdpa", "auto"]
+    assert [line.split()[0] for line in listed] == ["attention", "fused", "naive", "sdpa", "tiled", "auto"]
     assert "auto" not in gptkit("components", "norm").out
     assert "auto" not in {part["name"] for part in json.loads(gptkit("components", "attention", "--json").out)}
     outcome = gptkit("components", "show", "auto")

@@ -28,7 +28,7 @@ def test_check_says_everything_at_once(gptkit: Gptkit) -> None:
     assert outcome.code == 2
     assert outcome.err.splitlines() == [
         "wrong.toml:3  model.attention  no Attention is called 'spda'. Did you mean 'sdpa'? "
-        "Known: fused, naive, sdpa.",
+        "Known: fused, naive, sdpa, tiled.",
         "wrong.toml:4  model.n_heads  unknown key. Did you mean 'n_head'? Known: n_layer, n_head, n_embd, "
         "block_size, dropout, attention, feed_forward, norm, position, block, layer.",
         "wrong.toml:6  trian  unknown key. Did you mean 'train'? Known: model, data, train, base, plugins.",
@@ -73,7 +73,7 @@ def test_schema_knows_auto_and_the_options_that_any_attention_takes(gptkit: Gptk
     model = json.loads(gptkit("recipe", "schema").out)["properties"]["model"]["properties"]
     for attention in (model["attention"], model["layer"]["items"]["properties"]["attention"]):
         names, *tables = attention["anyOf"]
-        assert names["enum"] == ["fused", "naive", "sdpa", "auto"]
+        assert names["enum"] == ["fused", "naive", "sdpa", "tiled", "auto"]
         (auto,) = [table for table in tables if table["properties"]["use"] == {"const": "auto"}]
         assert auto["properties"]["qkv_bias"] == {"type": "boolean"}
         assert auto["additionalProperties"] is False

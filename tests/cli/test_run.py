@@ -276,7 +276,7 @@ def test_the_table_that_auto_chose_from_is_printed_before_the_first_step(
     gptkit: Gptkit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("GPTKIT_CACHE", str(tmp_path / "cache"))
-    Costs(monkeypatch, {"fused": 0.003, "naive": 0.002, "sdpa": 0.005})
+    Costs(monkeypatch, {"fused": 0.003, "naive": 0.002, "sdpa": 0.005, "tiled": 0.009})
     plugin = str(write_strangers(tmp_path, "wrong"))
     auto = ("small.toml", "--plugin", plugin, "--set", "model.attention=auto")
     first = gptkit("run", *auto, "--out", "mine")
@@ -287,6 +287,7 @@ def test_the_table_that_auto_chose_from_is_printed_before_the_first_step(
         r"    naive       2\.000 ms  1\.00×\n"
         r"    fused       3\.000 ms  1\.50×\n"
         r"    sdpa        5\.000 ms  2\.50×\n"
+        r"    tiled       9\.000 ms  4\.50×\n"
         r"    wrong  not chosen: output is off by .*\n"
         r"steps  "
     )
@@ -302,7 +303,7 @@ def test_two_tables_are_told_by_their_keys(
     gptkit: Gptkit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("GPTKIT_CACHE", str(tmp_path / "cache"))
-    Costs(monkeypatch, {"fused": 0.003, "naive": 0.002, "sdpa": 0.005})
+    Costs(monkeypatch, {"fused": 0.003, "naive": 0.002, "sdpa": 0.005, "tiled": 0.009})
     recipe = Path("small.toml").read_text().replace("n_layer = 1", 'n_layer = 3\nattention = "auto"')
     layers = (
         '\n[[model.layer]]\nat = [0]\nattention = "auto"\n[[model.layer]]\nat = [1]\nattention.qkv_bias = true\n'

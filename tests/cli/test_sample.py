@@ -31,7 +31,7 @@ def trained(gptkit: Gptkit, run_directory: Path) -> str:
     return "mine"
 
 
-@pytest.mark.parametrize("attention", ["naive", "fused", "sdpa"])
+@pytest.mark.parametrize("attention", ["naive", "fused", "sdpa", "tiled"])
 @pytest.mark.parametrize("cache", ["--cache", "--no-cache"])
 def test_greedy_text_does_not_depend_on_how_it_is_computed(
     gptkit: Gptkit, trained: str, attention: str, cache: str
