@@ -32,7 +32,7 @@ def test_gpt_small_is_the_lecture_s_model() -> None:
     recipe = resolved("gpt_small")
     assert recipe.sizes == {"n_layer": 6, "n_head": 6, "n_embd": 384, "block_size": 256, "dropout": 0.2}
     assert parts_of(recipe) == {
-        "attention": "sdpa",
+        "attention": "auto",
         "feed_forward": "relu",
         "norm": "layernorm",
         "position": "learned",

@@ -24,7 +24,7 @@ n_head = 6
 n_embd = 384
 block_size = 256
 dropout = 0.2
-attention = "sdpa"
+attention = "auto"
 feed_forward = { use = "relu", expand = 4 }
 norm = "layernorm"
 position = "learned"
