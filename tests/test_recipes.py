@@ -50,7 +50,7 @@ def test_gpt_small_is_the_lecture_s_model() -> None:
 def test_gpt_tiny_is_the_same_architecture_smaller() -> None:
     tiny, small = resolved("gpt_tiny"), resolved("gpt_small")
     assert tiny.sizes == {"n_layer": 4, "n_head": 4, "n_embd": 128, "block_size": 64, "dropout": 0.0}
-    for kind in ("attention", "feed_forward", "norm", "position", "block"):
+    for kind in ("feed_forward", "norm", "position", "block"):
         assert tiny.parts[kind].table() == small.parts[kind].table()
     assert (tiny.train.batch_size, tiny.train.max_iters) == (12, 2000)
 
