@@ -20,7 +20,7 @@ LEVELS = [
     ["templates", "components"],
     ["gptkit", "registry", "plugins", "scaffold"],
     ["toml_lines", "settings", "keys", "schema", "leaves", "recipe", "resolved", "resolve"],
-    ["eval_mode", "generate", "model", "assemble", "rehearsal"],
+    ["eval_mode", "incremental", "sampling", "decoder", "generate", "model", "assemble", "rehearsal"],
     ["faults", "durable", "untrusted", "tensor_file", "optimizer_state", "snapshot", "checkpoint", "checkpoints"],
     ["saver", "lock", "metrics_log", "stop", "token_file"],
     [
