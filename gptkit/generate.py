@@ -99,7 +99,8 @@ def stream(
                 # A token that is drawn at position block_size - 1 of the window is the last behind this start.
                 count = min(decoder.burst, end - length, start + model.dims.block_size + 1 - length)
                 noise = sampling.noise(logits, count, generator)
-                new = decoder.go_on(tokens[:, -1], count, sampling, noise)
+                # Not the last of `tokens`, whose stride changes from token to token: that is compiled anew.
+                new = decoder.go_on(new[-1], count, sampling, noise)
             check_drawn(new)
             tokens = torch.cat((tokens, new.T), dim=1)
         length += len(new)
