@@ -4,8 +4,10 @@ from collections.abc import Iterator
 
 import torch
 
-from gptkit.generate import LanguageModel, check_sampling, stream
+from gptkit.decoder import Decoder
+from gptkit.generate import LanguageModel, choose_decoder, stream
 from gptkit.interfaces import Tokenizer
+from gptkit.sampling import Sampling
 from gptkit.seeds import generator
 
 
@@ -22,6 +24,7 @@ def write(
     top_p: float | None = None,
     stop: str | None = None,
     use_cache: bool = True,
+    decoder: Decoder | None = None,
 ) -> Iterator[str]:
     """Yield what the model writes after a prompt, piece by piece.
 
@@ -33,11 +36,13 @@ def write(
         top_k: How many of the likeliest tokens may be drawn.
         top_p: Share of the probability that the likeliest tokens, which may be drawn, make up.
         use_cache: Whether each layer keeps the keys and values of earlier tokens.
+        decoder: What computes the tokens, such as a `CompiledDecoder` of this model; it does not change the text.
 
     Raises:
         ValueError: If the prompt is empty or cannot be encoded, or a number is out of its range.
     """
-    check_sampling(temperature, top_k, top_p)
+    sampling = Sampling(temperature, top_k, top_p)
+    decoder = choose_decoder(model, decoder, use_cache=use_cache)
     if tokens < 0:
         raise ValueError(f"the number of tokens must be 0 or more, found {tokens}")
     if not prompt:
@@ -49,13 +54,12 @@ def write(
         model,
         torch.tensor([tokenizer.encode(prompt)], device=device),
         tokens,
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
+        sampling=sampling,
         generator=generator(seed, "sample", sample),
-        use_cache=use_cache,
+        decoder=decoder,
     )
-    pieces = decoded(tokenizer, (int(token) for token in new))
+    # One copy from the device for each burst.
+    pieces = decoded(tokenizer, (token for burst in new for token in burst[:, 0].tolist()))
     return pieces if stop is None else until(pieces, stop)
 
 

@@ -20,7 +20,8 @@ LEVELS = [
     ["templates", "components"],
     ["gptkit", "registry", "plugins", "scaffold"],
     ["toml_lines", "settings", "budget", "keys", "schema", "leaves", "recipe", "resolved", "resolve"],
-    ["eval_mode", "generate", "model", "assemble", "rehearsal"],
+    ["eval_mode", "incremental", "sampling", "decoder", "compiled_decoder", "cuda_graph_decoder"],
+    ["generate", "model", "assemble", "rehearsal"],
     ["faults", "durable", "untrusted", "tensor_file", "optimizer_state", "snapshot", "checkpoint", "checkpoints"],
     ["saver", "lock", "metrics_log", "stop", "token_file"],
     [

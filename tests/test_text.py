@@ -29,7 +29,7 @@ class Parrot(LanguageModel):
         self.says = torch.nn.Parameter(torch.tensor([*BYTE.encode(text), 0]).float())
 
     def forward(self, tokens: Tensor, first: int | Tensor = 0, memories: Sequence[Memory] | None = None) -> Tensor:
-        following = self.says[: tokens.shape[1]].long()
+        following = self.says[torch.arange(tokens.shape[1]) + first].long()
         return 1e4 * F.one_hot(following, 256).float().expand(tokens.shape[0], -1, -1)
 
     def new_memories(self, batch_size: int) -> list[Memory]:

@@ -12,6 +12,9 @@ from gptkit.bench.baseline import BASELINE, baseline, copy_weights, is_lectures,
 from gptkit.bench.clock import Contestant, Pace, clock, interleaved
 from gptkit.bench.row import Row, Spread, rows_of
 from gptkit.bench.training import OURS
+from gptkit.compiled_decoder import CompiledDecoder
+from gptkit.compiler import lacking
+from gptkit.cuda_graph_decoder import CudaGraphDecoder
 from gptkit.eval_mode import evaluating
 from gptkit.experiment import Experiment
 from gptkit.interfaces import Dims
@@ -20,6 +23,7 @@ from gptkit.seeds import generator
 
 PROMPT_TOKENS, NEW_TOKENS = 16, 240
 DRAWN = f"{OURS}, drawn"
+COMPILED = f"{OURS}, compiled"
 BATCHES = (1, 32)
 BATCHES_ON_CUDA = (*BATCHES, 1024)
 # Logits nearer than this share of the largest are as good as equal: either token is the likeliest. The models that
@@ -57,6 +61,9 @@ def time_decoding(experiment: Experiment, batch_size: int, pace: Pace, *, name: 
     drawn = torch.randint(dims.vocab_size, (batch_size, prompt_tokens), generator=generator(0, "bench", "prompt"))
     prompt = drawn.to(device)
     writers: dict[str, Write] = {OURS: partial(model.generate, max_new_tokens=new, temperature=0.0)}
+    fast = CudaGraphDecoder(model) if device.type == "cuda" else CompiledDecoder(model)
+    if not lacking(device):
+        writers[COMPILED] = partial(model.generate, max_new_tokens=new, temperature=0.0, decoder=fast)
     writers |= writers_beside(model, new)
     texts, took = {}, {}
     for writer, write in writers.items():
@@ -68,7 +75,7 @@ def time_decoding(experiment: Experiment, batch_size: int, pace: Pace, *, name: 
     expected = texts.get(BASELINE) if is_same else None
     if expected is None:
         expected = model.generate(prompt, new, temperature=0.0, use_cache=False)
-    held = texts if is_same else {OURS: texts[OURS]}
+    held = texts if is_same else {writer: text for writer, text in texts.items() if writer.startswith(OURS)}
     reasons = {writer: disagreement(model, text, expected, prompt_tokens) for writer, text in held.items()}
     wrong = {writer: reason for writer, reason in reasons.items() if reason}
     if OURS not in wrong:

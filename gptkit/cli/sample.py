@@ -28,13 +28,20 @@ def sample(
     checkpoint: Annotated[str, typer.Option(help="best, last, or a name such as step-000100.")] = "best",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     cache: Annotated[bool, typer.Option(help="Keep the keys and values of earlier tokens.")] = True,
+    compile: Annotated[
+        bool, typer.Option("--compile", help="Compile first, up to a minute; the text is the same, and sooner.")
+    ] = False,
 ) -> None:
     """Let the model of a run write on from a prompt.
 
     When the context is full, its older half is dropped and the rest stands at its start again.
     """
     # Imported here because it needs torch, and `gptkit --help` must not wait for that.
-    from gptkit.errors import UsageError
+    from torch._dynamo.exc import TorchDynamoException
+
+    from gptkit.compiled_decoder import CompiledDecoder
+    from gptkit.cuda_graph_decoder import CudaGraphDecoder
+    from gptkit.errors import GptkitError, UsageError
     from gptkit.hardware import choose_device
     from gptkit.text import default_prompt, write
     from gptkit.trained import load
@@ -53,6 +60,9 @@ def sample(
         trust_plugins=trust_plugins,
         device=where,
     )
+    fast = CudaGraphDecoder if where.type == "cuda" else CompiledDecoder
+    # One for all samples, which is compiled once.
+    decoder = fast(trained.model) if compile else None
     begin = default_prompt(trained.tokenizer) if prompt is None else prompt
     for number in range(samples):
         try:
@@ -68,12 +78,18 @@ def sample(
                 top_p=top_p,
                 stop=stop,
                 use_cache=cache,
+                decoder=decoder,
             )
         except ValueError as error:
             raise UsageError(str(error)) from None
         if samples > 1:
             print(f"--- sample {number + 1} of {samples} ---")
         terminal.write("" if prompt is None else prompt)
-        for piece in pieces:
-            terminal.write(piece)
+        try:
+            for piece in pieces:
+                terminal.write(piece)
+        except ValueError as error:
+            raise GptkitError(str(error)) from None
+        except TorchDynamoException as error:
+            raise GptkitError(f"--compile: this model cannot be compiled here: {error}") from None
         print()

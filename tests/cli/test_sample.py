@@ -11,6 +11,7 @@ import pytest
 from gptkit.experiment import prepare
 from gptkit.run import run
 from tests.cli.conftest import SMALL
+from tests.program import run_program
 
 Gptkit = Callable[..., Any]
 
@@ -40,6 +41,26 @@ def test_greedy_text_does_not_depend_on_how_it_is_computed(
     expected = gptkit(*greedy)
     assert len(expected.out) == len("The ") + 40 + 1
     assert gptkit(*greedy, "--set", f"model.attention={attention}", cache).out == expected.out
+
+
+def test_compile_and_no_cache_contradict_each_other(gptkit: Gptkit, trained: str) -> None:
+    outcome = gptkit("sample", trained, "--compile", "--no-cache")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert re.search(r"leave out one of the two", outcome.err)
+
+
+def test_compiled_text_is_the_same(gptkit: Gptkit, trained: str) -> None:
+    # In a process of its own, because the checker of shapes that tests run under breaks the graph.
+    command = ["sample", str(Path(trained).resolve()), "--tokens", "40", "--samples", "2", "--device", "cpu"]
+    expected = gptkit(*command).out
+    program = f"from gptkit.cli import main; import sys; sys.argv[1:] = {[*command, '--compile']!r}; main()"
+    assert run_program(program) == expected
+
+
+def test_a_model_that_cannot_be_compiled_is_told(gptkit: Gptkit, trained: str) -> None:
+    outcome = gptkit("sample", trained, "--compile", "--tokens", "3", "--device", "cpu")
+    assert outcome.code == 1
+    assert re.search(r"^--compile: this model cannot be compiled here: ", outcome.err)
 
 
 def test_samples_do_not_depend_on_how_many_there_are(gptkit: Gptkit, trained: str) -> None:

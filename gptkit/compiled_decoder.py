@@ -1,0 +1,34 @@
+"""Decoding through `torch.compile`: seconds to begin with, and then little but the products with the weights."""
+
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from gptkit.decoder import CachedDecoder
+from gptkit.incremental import IncrementalModel, decode_one_token
+
+
+class CompiledDecoder(CachedDecoder):
+    """Keeps what each layer made of earlier tokens, and compiles the pass of one token, whatever its parts are.
+
+    It is compiled at the second token that it is asked for, once for each number of rows. The first pass over a
+    prompt is not: its length is another each time, and it is one pass. Weights may change meanwhile.
+
+    Args:
+        backend: What `torch.compile` hands the graph to. Its own needs a C++ compiler on a CPU.
+    """
+
+    def __init__(self, model: IncrementalModel, *, backend: str = "inductor") -> None:
+        super().__init__(model)
+        # Memories are arguments, so that new ones, of the same kind and shape, need no new code. Shapes are fixed:
+        # a second batch size is compiled as such, and not for any size, which is slower.
+        compiled: Any = torch.compile(decode_one_token, fullgraph=True, dynamic=False, backend=backend)
+        self.compiled = compiled
+
+    def step(self, token: Int[Tensor, " B"]) -> Float[Tensor, "B V"]:
+        """Return the logits after one more token."""
+        logits = self.compiled(self.model, token, self.first, self.memories)
+        self.first += 1
+        return logits
