@@ -17,6 +17,7 @@ from gptkit.assemble import Assembler, assembler_of
 from gptkit.checkpoint import Checkpoint
 from gptkit.data import TokenData, tokenize
 from gptkit.errors import Problem, RecipeError
+from gptkit.fit import check_memory
 from gptkit.hardware import Decision, choose_device, choose_dtype, matmul_rate
 from gptkit.interfaces import Tokenizer
 from gptkit.model import GPT
@@ -37,6 +38,7 @@ class Experiment:
     """All that a run needs.
 
     Args:
+        memory: What a step takes and what there is, in words.
         out: The run directory, which is not there yet.
         begun: The directory of a run that goes on, locked; none is a new run.
         checkpoint: What it goes on from; none is the beginning.
@@ -50,6 +52,7 @@ class Experiment:
     model: GPT
     device: Decision[torch.device]
     dtype: Decision[str]
+    memory: str
     out: Path
     begun: RunDir | None = None
     checkpoint: Checkpoint | None = None
@@ -146,10 +149,11 @@ def ready(written: Recipe, found: Plugins, out: Path | None, *, dtype: str | Non
     device = decide("device", resolved, lambda: choose_device(resolved.train.device))
     precision = decide("dtype", resolved, lambda: choose_dtype(dtype or resolved.train.dtype, device.value))
     tokenizer, data = tokenize(assembler.corpus(), assembler.tokenizer, resolved.sizes["block_size"])
+    memory = check_memory(assembler, tokenizer.vocab_size, device.value, precision.value)
     model = assembler.model(tokenizer.vocab_size)
     rehearse(model, found.registry)
     out = out or new_directory(resolved)
-    return Experiment(resolved, found, assembler, tokenizer, data, model, device, precision, out)
+    return Experiment(resolved, found, assembler, tokenizer, data, model, device, precision, memory, out)
 
 
 def decide(key: str, resolved: Resolved, choose: Callable[[], Decision[Value]]) -> Decision[Value]:

@@ -23,6 +23,7 @@ def culprit(model: nn.Module, passes: Sequence[Pass]) -> tuple[int, str]:
             origin = watch.forward or (
                 "" if torch.isfinite(loss) else "the loss itself: every part gave finite numbers"
             )
+            watch.look_no_more()
             if not origin:
                 model.zero_grad(set_to_none=True)
                 loss.backward()
@@ -55,6 +56,10 @@ class Watch:
 
     def __exit__(self, *_: object) -> None:
         """Look no more."""
+        self.look_no_more()
+
+    def look_no_more(self) -> None:
+        """Look at no more forward passes, because a backward pass may compute activations again."""
         for handle in self.handles:
             handle.remove()
 

@@ -18,7 +18,16 @@ from gptkit.toml_lines import leaves
 from gptkit.trust import plugin_files
 
 # None of them reaches a weight, but for max_iters, which says when to stop and what a schedule makes of that.
-FREE = ("max_iters", "eval_interval", "log_interval", "sample_interval", "checkpoint_interval", "keep", "device")
+FREE = (
+    "max_iters",
+    "eval_interval",
+    "log_interval",
+    "sample_interval",
+    "checkpoint_interval",
+    "keep",
+    "device",
+    "checkpoint_activations",
+)
 MAY_CHANGE = f"What may: {', '.join(f'train.{name}' for name in FREE)}, and where data.corpus finds the same text"
 
 

@@ -13,7 +13,7 @@ from gptkit.events import Estimate, Evaluation, Finished, Sample, Stopped
 from gptkit.experiment import Experiment
 from gptkit.failure import after_saving
 from gptkit.faults import reach
-from gptkit.hardware import make_deterministic
+from gptkit.hardware import make_deterministic, return_memory_at_once
 from gptkit.session import Session
 from gptkit.stop import Stop
 from gptkit.text import default_prompt, write
@@ -41,6 +41,8 @@ def run(experiment: Experiment, stop: Stop | None = None) -> Iterator[Event]:
     stop = stop or Stop()
     if experiment.resolved.train.deterministic:
         make_deterministic()
+    if experiment.resolved.train.checkpoint_activations and experiment.device.value.type == "cpu":
+        return_memory_at_once()
     with stop.breakable():
         dry_step(experiment.model.to(experiment.device.value), experiment.resolved, experiment.dtype.value)
         session = Session(experiment)

@@ -27,6 +27,8 @@ class TrainSettings:
         device: `auto`, or what PyTorch calls it: `cpu`, `cuda`, `cuda:1`, `mps`.
         compile: Whether the training step goes through `torch.compile`.
         deterministic: Whether only algorithms are used that give the same bits each time.
+        checkpoint_activations: Whether each block's activations are computed again in the backward pass, which
+            takes time instead of memory and changes no weight.
     """
 
     batch_size: PositiveInt
@@ -43,3 +45,4 @@ class TrainSettings:
     device: str = "auto"
     compile: bool = False
     deterministic: bool = False
+    checkpoint_activations: bool = False

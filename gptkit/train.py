@@ -18,6 +18,7 @@ from gptkit.hardware import DTYPES
 from gptkit.interfaces import Schedule
 from gptkit.model import GPT
 from gptkit.numerics import culprit
+from gptkit.recompute import recompute_activations
 from gptkit.seeds import seeded
 from gptkit.settings import TrainSettings
 
@@ -73,6 +74,7 @@ def train(
     device, block_size = next(model.parameters()).device, model.dims.block_size
     learning_rates = [group["lr"] for group in optimizer.param_groups]
     scaler = scaler or new_scaler(device, dtype)
+    recompute_activations(model, settings.checkpoint_activations)
     forward: Any = torch.compile(model) if settings.compile else model
     rows = settings.batch_size * settings.grad_accumulation
     for step in range(first, settings.max_iters):

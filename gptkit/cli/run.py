@@ -103,6 +103,7 @@ def announce(console: "Console", experiment: "Experiment", name: str) -> None:
         f"context {sizes['block_size']}: {experiment.model.n_parameters:,} parameters",
         "device": f"{experiment.device.value}: {experiment.device.reason}",
         "dtype": f"{experiment.dtype.value}: {experiment.dtype.reason}",
+        "memory": experiment.memory,
         "attention": "; ".join(
             f"{name}: {'the default' if choice.place == 'default' else f'chosen in {choice.place}'}"
             for name, choice in attentions.items()
