@@ -22,7 +22,7 @@ def free_memory(device: torch.device) -> int:
         return torch.cuda.mem_get_info(device)[0] + unused
     if device.type == "mps":
         return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
-    return min(free_of_machine(), *free_of_groups())
+    return min([free_of_machine(), *free_of_groups()])
 
 
 def free_of_machine() -> int:

@@ -58,7 +58,7 @@ def check_memory(assembler: Assembler, vocab_size: int, device: torch.device, dt
     advice = (
         "What fits: " + ", or ".join(map(spelt, ways))
         if ways
-        else "No smaller batch or context fits: try a smaller model"
+        else "No split of the batch fits, nor a smaller context: try a smaller batch or model"
     )
     message = (
         f"a step of {settings.batch_size:,} × {block_size:,} tokens in one pass needs {found}, and {device} has "

@@ -96,5 +96,6 @@ def by_depth(model: nn.Module) -> list[tuple[str, nn.Parameter]]:
 def is_bad(value: Any) -> bool:
     """Return whether a tensor, or one in a tuple or list, holds a number that is not finite."""
     if isinstance(value, Tensor):
-        return value.is_floating_point() and not bool(torch.isfinite(value).all())
+        # Detached: a block that is computed twice must keep the same for its gradient, looked at or not.
+        return value.is_floating_point() and not bool(torch.isfinite(value.detach()).all())
     return any(map(is_bad, value)) if isinstance(value, tuple | list) else False
