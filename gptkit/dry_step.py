@@ -9,6 +9,7 @@ from gptkit.errors import Problem, RecipeError
 from gptkit.hardware import DTYPES
 from gptkit.model import GPT
 from gptkit.passes import mean_loss
+from gptkit.recompute import recompute_activations
 from gptkit.resolved import Resolved
 from gptkit.seeds import seeded
 
@@ -28,6 +29,7 @@ def dry_step(model: GPT, resolved: Resolved, dtype: str, forward: Any = None) ->
     settings, dims = resolved.train, model.dims
     device = next(model.parameters()).device
     buffers = [buffer.clone() for buffer in model.buffers()]
+    recompute_activations(model, settings.checkpoint_activations)
     model.train()
     began = time.perf_counter()
     try:
@@ -62,10 +64,11 @@ def suggestion(resolved: Resolved, device: torch.device) -> str:
     """Return what to change so that a step learns from as many tokens in less memory."""
     rows, passes = resolved.train.batch_size, resolved.train.grad_accumulation
     found = f"{rows} sequences in one pass need more memory than {device} has"
+    slower = "" if resolved.train.checkpoint_activations else ". Slower: --set train.checkpoint_activations=true"
     if rows == 1:
-        return f"{found}. Try a smaller model or a smaller model.block_size"
+        return f"{found}. Try a smaller model or a smaller model.block_size{slower}"
     parts = next((divisor for divisor in range(2, 1000) if rows % divisor == 0), rows)
     return (
         f"{found}. As many tokens a step with less: --set train.batch_size={rows // parts} "
-        f"--set train.grad_accumulation={passes * parts}"
+        f"--set train.grad_accumulation={passes * parts}{slower}"
     )

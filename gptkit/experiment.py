@@ -19,6 +19,7 @@ from gptkit.choose_attention import Contest, settle
 from gptkit.compiler import check_compiler
 from gptkit.data import TokenData, tokenize
 from gptkit.errors import Problem, RecipeError
+from gptkit.fit import check_memory
 from gptkit.hardware import Decision, choose_device, choose_dtype, matmul_rate
 from gptkit.interfaces import Tokenizer
 from gptkit.model import GPT
@@ -39,6 +40,7 @@ class Experiment:
     """All that a run needs.
 
     Args:
+        memory: What a step takes and what there is, in words.
         out: The run directory, which is not there yet.
         contests: What the attentions were chosen from, where the recipe says `auto`.
         begun: The directory of a run that goes on, locked; none is a new run.
@@ -53,6 +55,7 @@ class Experiment:
     model: GPT
     device: Decision[torch.device]
     dtype: Decision[str]
+    memory: str
     out: Path
     contests: tuple[Contest, ...] = ()
     begun: RunDir | None = None
@@ -159,10 +162,11 @@ def ready(written: Recipe, found: Plugins, out: Path | None, *, dtype: str | Non
         # What a measurement decided is written down, so that a rerun neither measures nor decides otherwise.
         resolved = resolved.trained_with(dtype=precision.value)
     assembler = Assembler(resolved, found.registry)
+    memory = check_memory(assembler, tokenizer.vocab_size, device.value, precision.value)
     model = assembler.model(tokenizer.vocab_size)
     rehearse(model, found.registry)
     out = out or new_directory(resolved)
-    return Experiment(resolved, found, assembler, tokenizer, data, model, device, precision, out, contests)
+    return Experiment(resolved, found, assembler, tokenizer, data, model, device, precision, memory, out, contests)
 
 
 def precision_of(resolved: Resolved, device: torch.device, dtype: str | None = None) -> Decision[str]:

@@ -23,6 +23,7 @@ def culprit(model: nn.Module, passes: Sequence[Pass]) -> tuple[int, str]:
             origin = watch.forward or (
                 "" if torch.isfinite(loss) else "the loss itself: every part gave finite numbers"
             )
+            watch.look_no_more()
             if not origin:
                 model.zero_grad(set_to_none=True)
                 loss.backward()
@@ -55,6 +56,10 @@ class Watch:
 
     def __exit__(self, *_: object) -> None:
         """Look no more."""
+        self.look_no_more()
+
+    def look_no_more(self) -> None:
+        """Look at no more forward passes, because a backward pass may compute activations again."""
         for handle in self.handles:
             handle.remove()
 
@@ -91,5 +96,6 @@ def by_depth(model: nn.Module) -> list[tuple[str, nn.Parameter]]:
 def is_bad(value: Any) -> bool:
     """Return whether a tensor, or one in a tuple or list, holds a number that is not finite."""
     if isinstance(value, Tensor):
-        return value.is_floating_point() and not bool(torch.isfinite(value).all())
+        # Detached: a block that is computed twice must keep the same for its gradient, looked at or not.
+        return value.is_floating_point() and not bool(torch.isfinite(value.detach()).all())
     return any(map(is_bad, value)) if isinstance(value, tuple | list) else False

@@ -19,8 +19,21 @@ from gptkit.toml_lines import leaves
 from gptkit.trust import plugin_files
 
 # None of them reaches a weight, but for max_iters, which says when to stop and what a schedule makes of that.
-FREE = ("max_iters", "eval_interval", "log_interval", "sample_interval", "checkpoint_interval", "keep", "device")
-MAY_CHANGE = f"What may: {', '.join(f'train.{name}' for name in FREE)}, and where data.corpus finds the same text"
+FREE = (
+    "max_iters",
+    "eval_interval",
+    "log_interval",
+    "sample_interval",
+    "checkpoint_interval",
+    "keep",
+    "device",
+)
+# It reaches no weight either, but compiled code rounds bf16 elsewhere when it computes activations again.
+FREE_UNCOMPILED = "train.checkpoint_activations"
+MAY_CHANGE = (
+    f"What may: {', '.join(f'train.{name}' for name in FREE)}, {FREE_UNCOMPILED} where train.compile is false, "
+    "and where data.corpus finds the same text"
+)
 
 
 def prepare_resume(
@@ -108,8 +121,9 @@ def check_recipe(written: Recipe, experiment: Experiment, origin: Mapping[str, A
 
 def fixed(document: Any) -> dict[str, Any]:
     """Return the values of a resolved recipe that may not change, by key."""
-    free = tuple(f"train.{name}" for name in FREE)
-    found = {spell(key): value for key, value in leaves(document)}
+    # A run that began before there was such a key computed nothing twice.
+    found = {FREE_UNCOMPILED: False} | {spell(key): value for key, value in leaves(document)}
+    free = {f"train.{name}" for name in FREE} | (set() if found.get("train.compile") else {FREE_UNCOMPILED})
     return {key: value for key, value in found.items() if key not in free and not key.startswith("data.corpus.")}
 
 

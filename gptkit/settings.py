@@ -28,6 +28,8 @@ class TrainSettings:
         compile: Whether training goes through `torch.compile`, and on CUDA through a CUDA graph. `auto` tries it
             if the run is long enough for that, and keeps what is faster.
         deterministic: Whether only algorithms are used that give the same bits each time.
+        checkpoint_activations: Whether each block's activations are computed again in the backward pass, which
+            takes time instead of memory and changes no weight.
     """
 
     batch_size: PositiveInt
@@ -44,3 +46,4 @@ class TrainSettings:
     device: str = "auto"
     compile: bool | Literal["auto"] = "auto"
     deterministic: bool = False
+    checkpoint_activations: bool = False

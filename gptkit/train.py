@@ -15,6 +15,7 @@ from gptkit.guard import Guard, can_defer
 from gptkit.learn import learner
 from gptkit.model import GPT
 from gptkit.passes import Passes
+from gptkit.recompute import recompute_activations
 from gptkit.settings import TrainSettings
 
 # Below this, halving the loss scale again after an overflow of fp16 helps nobody: the gradient itself is infinite.
@@ -73,6 +74,7 @@ def train(
     learning_rates = [group["lr"] for group in optimizer.param_groups]
     scaler = scaler or new_scaler(device, dtype)
     guard = Guard(optimizer, device, is_deferred=can_defer(optimizer, device, scaler))
+    recompute_activations(model, settings.checkpoint_activations)
     passes = Passes(model, tokens, settings, dtype)
     learn = learner(model, scaler, is_compiled=settings.compile is True)
 

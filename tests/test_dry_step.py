@@ -17,13 +17,17 @@ def experiment(directory: Path, *overrides: str) -> Experiment:
     return prepare(write_recipe(directory), overrides=overrides, out=directory / "run")
 
 
-def test_what_no_memory_holds_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+def test_what_no_memory_holds_is_refused_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As where it could not be estimated.
+    monkeypatch.setattr("gptkit.experiment.check_memory", lambda *_: "")
     with pytest.raises(RecipeError) as caught:
         list(run(experiment(tmp_path, "train.batch_size=10000000000000")))
     assert str(caught.value) == (
         "--set train.batch_size=10000000000000  train.batch_size  10000000000000 sequences in one pass need more "
         "memory than cpu has. As many tokens a step with less: --set train.batch_size=5000000000000 "
-        "--set train.grad_accumulation=2"
+        "--set train.grad_accumulation=2. Slower: --set train.checkpoint_activations=true"
     )
     assert not (tmp_path / "run").exists()
 
@@ -47,7 +51,10 @@ def test_the_advice_keeps_the_tokens_of_a_step(
     monkeypatch.setattr(ready.model, "forward", full)
     with pytest.raises(RecipeError) as caught:
         dry_step(ready.model, ready.resolved, "fp32")
-    assert str(caught.value).endswith(f"{rows} sequences in one pass need more memory than cpu has. {advice}")
+    assert str(caught.value).endswith(
+        f"{rows} sequences in one pass need more memory than cpu has. {advice}. "
+        "Slower: --set train.checkpoint_activations=true"
+    )
 
 
 def test_another_error_is_not_taken_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,8 @@
 import itertools
 import os
+import platform
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -137,3 +140,25 @@ def test_deterministic_algorithms_are_asked_of_torch_and_of_cublas(
 
 def test_the_measured_rate_is_one_that_processors_have() -> None:
     assert 1e8 < matmul_rate(CPU) < 1e15
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="it is glibc that keeps memory")
+def test_memory_is_returned_at_once() -> None:
+    program = """
+import torch
+from gptkit.hardware import return_memory_at_once
+def mapped():
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmRSS"))
+return_memory_at_once()
+kept = []
+for _ in range(40):
+    freed, small = torch.ones(2**19), torch.ones(10)
+    kept.append((freed, small))
+before = mapped()
+kept = [small for _, small in kept]
+del freed
+print((before - mapped()) / 1024)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    # Megabytes, of 80 that were between others.
+    assert float(done.stdout) > 70

@@ -11,7 +11,7 @@ import pytest
 from gptkit.errors import CheckpointError, DataError, GptkitError, RecipeError, UsageError
 from gptkit.events import Stopped
 from gptkit.experiment import prepare
-from gptkit.resume import MAY_CHANGE, prepare_resume
+from gptkit.resume import MAY_CHANGE, fixed, prepare_resume
 from gptkit.run import run
 from gptkit.stop import Stop
 from gptkit.train import Step
@@ -84,6 +84,25 @@ def test_on_cuda_with_deterministic_algorithms_it_goes_on_to_the_same_bits(tmp_p
     whole = result(finish(recipe, tmp_path / "whole", options))
     for after in (1, 2, 3):
         assert result(go_on(stopped(recipe, tmp_path / f"stopped-{after}", after, options))) == whole, after
+
+
+def test_it_may_begin_or_cease_to_compute_activations_twice(tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path, recipe=SMALL)
+    whole = result(finish(recipe, tmp_path / "whole", ["model.dropout=0.3"]))
+    for before, after in (("true", "false"), ("false", "true")):
+        options = ["model.dropout=0.3", f"train.checkpoint_activations={before}"]
+        root = stopped(recipe, tmp_path / before, 2, options)
+        assert result(go_on(root, [f"train.checkpoint_activations={after}"])) == whole
+
+
+def test_what_is_compiled_goes_on_as_it_began() -> None:
+    compiled = {"train": {"compile": True, "checkpoint_activations": True}}
+    assert fixed(compiled) != fixed({"train": {"compile": True, "checkpoint_activations": False}})
+    # Such a run began before there was the key.
+    assert fixed({"train": {"compile": True}}) == fixed(
+        {"train": {"compile": True, "checkpoint_activations": False}}
+    )
+    assert "train.checkpoint_activations" not in fixed({"train": {"compile": False}})
 
 
 def test_stopped_again_and_again_it_ends_in_the_same_bits(tmp_path: Path) -> None:

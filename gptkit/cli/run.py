@@ -152,6 +152,7 @@ def announce(console: "Console", experiment: "Experiment", name: str, budget: "B
         f"context {sizes['block_size']}: {experiment.model.n_parameters:,} parameters",
         "device": f"{experiment.device.value}: {experiment.device.reason}",
         "dtype": f"{experiment.dtype.value}: {experiment.dtype.reason}",
+        "memory": experiment.memory,
         "attention": "; ".join(f"{name}: {why(choice, experiment)}" for name, choice in attentions.items()),
         "steps": f"{count} of {experiment.tokens_per_step:,} tokens, "
         + (f"evaluated every {settings.eval_interval:,}" if settings.eval_interval else "evaluated at the end"),
