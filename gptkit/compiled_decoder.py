@@ -22,9 +22,13 @@ class CompiledDecoder(CachedDecoder):
 
     def __init__(self, model: IncrementalModel, *, backend: str = "inductor") -> None:
         super().__init__(model)
+        # What calls the kernels is C++ too: at one token they are so short that Python between them is a tenth.
+        options: dict[str, Any] | None = {"cpp_wrapper": True} if backend == "inductor" and on_cpu(model) else None
         # Memories are arguments, so that new ones, of the same kind and shape, need no new code. Shapes are fixed:
         # a second batch size is compiled as such, and not for any size, which is slower.
-        compiled: Any = torch.compile(decode_one_token, fullgraph=True, dynamic=False, backend=backend)
+        compiled: Any = torch.compile(
+            decode_one_token, fullgraph=True, dynamic=False, backend=backend, options=options
+        )
         self.compiled = compiled
 
     def step(self, token: Int[Tensor, " B"]) -> Float[Tensor, "B V"]:
@@ -32,3 +36,8 @@ class CompiledDecoder(CachedDecoder):
         logits = self.compiled(self.model, token, self.first, self.memories)
         self.first += 1
         return logits
+
+
+def on_cpu(model: IncrementalModel) -> bool:
+    """Return whether a model's weights are on the CPU."""
+    return next(model.parameters()).device.type == "cpu"
