@@ -42,7 +42,8 @@ def dropout(x: Float[Tensor, "..."], p: float, training: bool) -> Float[Tensor, 
     """
     if not training or p == 0:
         return x
-    if x.device.type != "cpu" or not FINEST <= p <= COARSEST:
+    # Compiled, the draws must be known as such, so that a pass that is computed again repeats them.
+    if x.device.type != "cpu" or torch.compiler.is_compiling() or not FINEST <= p <= COARSEST:
         return F.dropout(x, p)
     dropped = round(p * LEVELS)
     # In place: fresh memory costs more than the product.

@@ -13,13 +13,15 @@ from gptkit.attention import SoftmaxAttention
 from gptkit.components.attention.fused import FusedAttention
 from gptkit.components.attention.naive import NaiveAttention
 from gptkit.components.attention.sdpa import SdpaAttention
+from gptkit.components.attention.tiled import TiledAttention
 from gptkit.components.optimizer.adamw import AdamWOptimizer
 from gptkit.components.schedule.constant import ConstantSchedule
 from gptkit.memory import kept_for_backward
 from gptkit.model import GPT
 from gptkit.numerics import Watch
-from gptkit.passes import mean_loss, train
+from gptkit.passes import mean_loss
 from gptkit.recompute import recompute_activations
+from gptkit.train import train
 from tests.crash import result
 from tests.small import finish, same_weights, small_model, small_settings, small_tokens, write_recipe
 
@@ -48,26 +50,31 @@ def kept(model: GPT) -> int:
 
 
 @pytest.mark.parametrize("dtype", ["fp32", "bf16"])
-@pytest.mark.parametrize("attention", [NaiveAttention, FusedAttention, SdpaAttention])
+@pytest.mark.parametrize("attention", [NaiveAttention, FusedAttention, SdpaAttention, TiledAttention])
 def test_with_dropout_it_trains_to_the_same_bits(attention: type[SoftmaxAttention], dtype: str) -> None:
     assert same_weights(trained(attention, dtype, recompute=True), trained(attention, dtype, recompute=False))
 
 
-def test_compiled_it_trains_to_the_same_bits_in_fp32() -> None:
+@pytest.mark.parametrize("attention", ["naive.NaiveAttention", "tiled.TiledAttention"])
+def test_compiled_it_trains_to_the_same_bits_in_fp32(attention: str) -> None:
     # In a process of its own: the checker of shapes cannot be compiled.
-    program = """
+    module, name = attention.split(".")
+    program = (
+        f"from gptkit.components.attention.{module} import {name} as Kind\n"
+        + """
 from tests.small import *
 from gptkit.train import train
 from gptkit.components.optimizer.adamw import AdamWOptimizer
 from gptkit.components.schedule.constant import ConstantSchedule
 def trained(recompute):
-    model = small_model(dropout=0.3, n_layer=1)
+    model = small_model(dropout=0.3, n_layer=1, attention=Kind)
     optimizer = AdamWOptimizer(learning_rate=1e-2).build(model.parameter_groups())
     settings = small_settings(checkpoint_activations=recompute, compile=True, max_iters=2)
     for _ in train(model, small_tokens(), optimizer, ConstantSchedule(4), settings): pass
     return model
 print(same_weights(trained(True), trained(False)))
 """
+    )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout == "True\n"
 
