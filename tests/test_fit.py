@@ -16,7 +16,7 @@ from gptkit.assemble import assembler_of
 from gptkit.errors import RecipeError
 from gptkit.experiment import prepare
 from gptkit.fit import check_memory
-from gptkit.footprint import footprint
+from gptkit.footprint import footprint, shown
 from gptkit.plugins import Plugins
 from gptkit.recipe import read
 from tests.small import write_recipe
@@ -60,7 +60,7 @@ def test_what_it_advises_fits_and_more_does_not(
     monkeypatch.setattr(fit, "free_memory", lambda device: free)
     ways = advice(refused(recipe, *large))
     for way in ways:
-        assert f"of {fit.shown(free)} free on cpu" in checked(recipe, *large, *way)
+        assert f"of {shown(free)} free on cpu" in checked(recipe, *large, *way)
     (split,) = [dict(each.split("=") for each in way) for way in ways if "train.batch_size" in way[0]]
     rows, passes = int(split["train.batch_size"]), int(split["train.grad_accumulation"])
     assert rows * passes == 24
