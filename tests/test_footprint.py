@@ -1,11 +1,13 @@
 """What a step is said to take is what it takes."""
 
+import logging
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from gptkit.assemble import Assembler, assembler_of
 from gptkit.footprint import Footprint, footprint, shown
@@ -84,10 +86,18 @@ def test_it_takes_no_memory_and_leaves_the_random_state(tmp_path: Path) -> None:
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_what_no_number_counts_is_more_than_there_is(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    found = footprint(assembler(write_recipe(tmp_path), "model.block_size=2000000000"), 65, CPU, "fp32")
+def test_what_no_number_counts_is_more_than_there_is(tmp_path: Path) -> None:
+    logged: list[logging.LogRecord] = []
+    handler = logging.Handler()
+    handler.emit = logged.append  # type: ignore[method-assign]
+    logger = logging.getLogger(FakeTensorMode.__module__)
+    logger.addHandler(handler)
+    try:
+        found = footprint(assembler(write_recipe(tmp_path), "model.block_size=2000000000"), 65, CPU, "fp32")
+    finally:
+        logger.removeHandler(handler)
     assert str(found) == "more than 9.22 EB"
-    assert capfd.readouterr().err == ""
+    assert logged == []
 
 
 def test_it_tells_what_is_what() -> None:
@@ -111,7 +121,7 @@ import torch
 from tests.test_footprint import *
 from gptkit.hardware import return_memory_at_once
 torch.set_num_threads(1)
-small = ["model.n_embd=64", "model.n_head=2", "train.batch_size=64", "model.block_size=256", "train.max_iters=2"]
+small = ["model.n_embd=64", "model.n_head=2", "train.batch_size=48", "model.block_size=256", "train.max_iters=2"]
 small += ["model.attention={attention}", "model.dropout=0.2", "train.device=cpu"]
 small += ["train.checkpoint_activations={recompute}"]
 recipe = ROOT / "recipes" / "gpt_tiny.toml"
@@ -139,4 +149,4 @@ print(expected / (status("VmHWM") - before))
 def test_the_process_grows_by_what_was_said(recompute: str) -> None:
     program = PEAK.format(attention="fused", recompute=recompute, is_returned=recompute == "true")
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
-    assert 0.8 < float(done.stdout) < 1.4
+    assert 0.85 < float(done.stdout) < 1.35, done.stdout

@@ -152,7 +152,7 @@ def mapped():
 return_memory_at_once()
 kept = []
 for _ in range(40):
-    freed, small = torch.ones(2**19), torch.ones(10)
+    freed, small = torch.ones(2**19), torch.ones(2**11)
     kept.append((freed, small))
 before = mapped()
 kept = [small for _, small in kept]
