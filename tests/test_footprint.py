@@ -89,7 +89,7 @@ def test_it_takes_no_memory_and_leaves_the_random_state(tmp_path: Path) -> None:
 def test_what_no_number_counts_is_more_than_there_is(tmp_path: Path) -> None:
     logged: list[logging.LogRecord] = []
     handler = logging.Handler()
-    handler.emit = logged.append  # type: ignore[method-assign]
+    handler.emit = logged.append  # type: ignore[method-assign, assignment]
     logger = logging.getLogger(FakeTensorMode.__module__)
     logger.addHandler(handler)
     try:
