@@ -68,7 +68,7 @@ class LateNorm(RMSNorm):
     def forward(self, x):
         if self.training:
             LateNorm.calls += 1
-        if LateNorm.calls == 3 * 4 + 1:
+        if LateNorm.calls == 3 * 5 + 1:
             raise RuntimeError("out of luck")
         return super().forward(x)
 
@@ -82,7 +82,8 @@ def test_a_part_that_fails_at_a_step_is_named_with_its_key_and_what_was_reached_
     Path("late.py").write_text(FAILING)
     outcome = gptkit("run", "small.toml", "--plugin", "late.py", "--set", "model.norm=late", "--out", "mine")
     assert outcome.code == 1
-    # A pass has three norms, and the first is the dry step's. Step 2 was saved as the best so far; step 3 is, now.
+    # A pass has three norms; the first gives the estimate, and the second is the dry step's. Step 2 was saved as
+    # the best so far; step 3 is, now.
     assert outcome.err.startswith("step 4: model.norm: norm 'late' of late.py fails at ")
     assert outcome.err.endswith("late.py:12: RuntimeError: out of luck; saved after step 3\n")
     assert Path("mine/checkpoints/last").read_text() == "step-000003\n"
