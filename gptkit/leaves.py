@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from gptkit.keys import names_part
+from gptkit.keys import DEFAULTS, names_part
 from gptkit.toml_lines import Key, key_lines, leaves
 
 
@@ -88,3 +88,20 @@ def nested(leaves: Mapping[Key, Leaf]) -> Any:
     names = dict.fromkeys(path[0] for path in leaves)
     values = {name: nested(below((name,), leaves)) for name in names}
     return list(values.values()) if isinstance(next(iter(names)), int) else values
+
+
+def layered(kind: str, leaves: Mapping[Key, Leaf], own: Mapping[Key, Leaf]) -> dict[Key, Leaf]:
+    """Return what a layer chooses of a kind: the model's choice with the layer's options, or a part of its own.
+
+    A layer that names another part starts afresh, because the options of the model's are not its own.
+    """
+    whole = below(("model", kind), leaves)
+    if not below(("use",), own):
+        return {**whole, **own}
+    names = [table[("use",)].value if ("use",) in table else DEFAULTS[kind] for table in (whole, own)]
+    return {**whole, **own} if ("use",) in own and names[0] == names[1] else dict(own)
+
+
+def is_table_path(path: Key, leaf: Leaf) -> bool:
+    """Return whether a leaf at this path below a key leaves the key a table."""
+    return isinstance(path[0], str) if path else leaf.value == {}

@@ -10,7 +10,7 @@ from gptkit.attention import SoftmaxAttention
 from gptkit.errors import Problem, RecipeError
 from gptkit.interfaces import Dims
 from gptkit.keys import AT, DEFAULTS, FILE_KEYS, KEYS, LAYER_SLOTS, SLOTS, unknown
-from gptkit.leaves import Leaf, below, nested, spell
+from gptkit.leaves import Leaf, below, is_table_path, layered, nested, spell
 from gptkit.plugins import Plugins
 from gptkit.recipe import Recipe
 from gptkit.registry import AUTO, Entry
@@ -248,20 +248,3 @@ class Resolver:
 def anchor(value: Any, directory: Path) -> Any:
     """Return a relative path as one that starts in a directory, and anything else as it is."""
     return (directory / value).absolute() if isinstance(value, Path) else value
-
-
-def layered(kind: str, leaves: Mapping[Key, Leaf], own: Mapping[Key, Leaf]) -> dict[Key, Leaf]:
-    """Return what a layer chooses of a kind: the model's choice with the layer's options, or a part of its own.
-
-    A layer that names another part starts afresh, because the options of the model's are not its own.
-    """
-    whole = below(("model", kind), leaves)
-    if not below(("use",), own):
-        return {**whole, **own}
-    names = [table[("use",)].value if ("use",) in table else DEFAULTS[kind] for table in (whole, own)]
-    return {**whole, **own} if ("use",) in own and names[0] == names[1] else dict(own)
-
-
-def is_table_path(path: Key, leaf: Leaf) -> bool:
-    """Return whether a leaf at this path below a key leaves the key a table."""
-    return isinstance(path[0], str) if path else leaf.value == {}

@@ -82,7 +82,7 @@ def test_what_is_damaged_is_not_believed_and_can_be_written_anew(damage: str) ->
 def test_a_damaged_file_is_measured_anew_and_written_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: Path
 ) -> None:
-    Costs(monkeypatch, {"fused": 3.0, "naive": 2.0, "sdpa": 5.0})
+    Costs(monkeypatch, {"fused": 3.0, "naive": 2.0, "sdpa": 5.0, "tiled": 9.0})
     prepare(write_auto(tmp_path))
     (file,) = (cache / "attention").iterdir()
     whole = file.read_bytes()
@@ -101,7 +101,7 @@ def test_a_directory_in_its_place_is_no_error(cache: Path) -> None:
 def test_where_nothing_can_be_kept_the_choice_is_made_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Costs(monkeypatch, {"fused": 3.0, "naive": 2.0, "sdpa": 5.0})
+    Costs(monkeypatch, {"fused": 3.0, "naive": 2.0, "sdpa": 5.0, "tiled": 9.0})
     (tmp_path / "cache").write_text("a file")
     (contest,) = prepare(write_auto(tmp_path)).contests
     assert contest.fastest == "naive"

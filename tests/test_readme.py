@@ -46,7 +46,7 @@ def gptkit(monkeypatch: pytest.MonkeyPatch, command: str) -> None:
 
 def test_there_are_commands_to_check() -> None:
     verbs = {command.split()[1] for command in COMMANDS}
-    verbs_known = {"run", "resume", "verify", "sample", "components", "plugins", "recipe", "check", "new"}
+    verbs_known = {"run", "resume", "verify", "sample", "components", "plugins", "recipe", "check", "new", "bench"}
     assert verbs == verbs_known
 
 

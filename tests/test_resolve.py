@@ -496,7 +496,7 @@ def test_auto_is_shown_as_auto_with_the_options_that_were_given(resolved: Resolv
     assert recipe.document["model"]["attention"] == {"use": "auto", "out_bias": False}
     assert recipe.places["model.attention.out_bias"].endswith("mine.toml:6")
     (auto,) = recipe.autos
-    assert [choice.name for choice in auto.candidates] == ["fused", "naive", "sdpa"]
+    assert [choice.name for choice in auto.candidates] == ["fused", "naive", "sdpa", "tiled"]
     assert resolved(tiny()).autos == ()
 
 

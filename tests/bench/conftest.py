@@ -20,3 +20,9 @@ def small_workload(tmp_path: Path) -> SmallWorkload:
         return workload(write_recipe(tmp_path, recipe=RECIPE), overrides=overrides, characters=2000)
 
     return make
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out what is compiled: the checker of shapes that tests run under cannot be."""
+    monkeypatch.setattr("gptkit.bench.decoding.lacking", lambda device: "the checker cannot be compiled")

@@ -22,7 +22,7 @@ def test_lists_a_named_file_with_what_it_offers(gptkit: Gptkit) -> None:
 def test_says_when_there_are_none(gptkit: Gptkit, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: [])
     told = gptkit("plugins").out
-    assert told.startswith("gptkit's own: 24 plugins, 24 parts\n")
+    assert told.startswith("gptkit's own: 25 plugins, 25 parts\n")
     assert "no others" in told
 
 
