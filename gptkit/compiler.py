@@ -61,7 +61,11 @@ def choose_compile(
     if whole < WORTH_SECONDS:
         about = timedelta(seconds=round(whole))
         return Decision(False, f"all steps take about {about}, and compiling takes minutes first")
-    compiled()
+    try:
+        compiled()
+    except Exception as error:
+        # A stranger's part may be one that cannot be compiled. Whoever insists, with `true`, sees all of the error.
+        return Decision(False, f"compiling failed: {type(error).__name__}: {str(error).partition(chr(10))[0]}")
     times = [(eager(), compiled()) for _ in range(REPEATS)]
     plain, fast = (median(column) for column in zip(*times, strict=True))
     measured = f"a pass takes {fast:.3g} s compiled and {plain:.3g} s as it is, measured"

@@ -38,7 +38,7 @@ def dry_step(model: GPT, resolved: Resolved, dtype: str, forward: Any = None) ->
             seeded(device, settings.seed, "dry step"),
             torch.autocast(device.type, DTYPES[dtype], enabled=dtype != "fp32"),
         ):
-            loss = mean_loss((forward or model)(tokens), tokens)
+            loss = mean_loss((model if forward is None else forward)(tokens), tokens)
         loss.backward()
         float(loss.detach())  # Waits for the device.
         return time.perf_counter() - began

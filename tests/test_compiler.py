@@ -1,4 +1,7 @@
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -55,6 +58,38 @@ def test_auto_takes_what_is_faster_and_says_by_how_much(all_installed: None) -> 
 
 def test_auto_takes_no_gain_that_may_be_chance(all_installed: None) -> None:
     assert not choose(1e4, [4.1] * 3, [90.0, *[4.0] * 3]).value
+
+
+def test_auto_says_so_where_compiling_fails(all_installed: None) -> None:
+    def fail() -> float:
+        raise RuntimeError("no such thing\nand much more")
+
+    choice = choose_compile("auto", CPU, whole=1e4, eager=times([]), compiled=fail)
+    assert (choice.value, choice.reason) == (False, "compiling failed: RuntimeError: no such thing")
+
+
+# In a process of its own, because the checker of shapes that tests run under does not go through torch.compile.
+TRIED = """
+from pathlib import Path
+from gptkit import compiler, trial
+from gptkit.experiment import prepare
+from tests.small import write_recipe
+import sys
+
+compiler.WORTH_SECONDS = 0
+experiment = prepare(write_recipe(Path(sys.argv[1])), overrides=["train.compile=auto"])
+experiment, decision = trial.try_pass(experiment)
+assert " s compiled and " in decision.reason, decision
+assert experiment.resolved.train.compile is decision.value
+"""
+
+
+def test_auto_really_compiles_a_pass_and_times_it(tmp_path: Path) -> None:
+    root = Path(compiler.__file__).parents[1]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])}
+    command = [sys.executable, "-c", TRIED, str(tmp_path)]
+    done = subprocess.run(command, env=environment, cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_auto_compiles_nothing_for_a_short_run(all_installed: None) -> None:
