@@ -64,7 +64,7 @@ def choose_compile(
     try:
         compiled()
     except Exception as error:
-        # A stranger's part may be one that cannot be compiled. Whoever insists, with `true`, sees all of the error.
+        # A stranger's part may be one that cannot be compiled. With `true` instead, all of the error is seen.
         return Decision(False, f"compiling failed: {type(error).__name__}: {str(error).partition(chr(10))[0]}")
     times = [(eager(), compiled()) for _ in range(REPEATS)]
     plain, fast = (median(column) for column in zip(*times, strict=True))
