@@ -118,7 +118,7 @@ def gptkit_register(register):
 def test_the_command_refuses_a_huge_context_at_once_and_writes_nothing(tmp_path: Path) -> None:
     text = "".join(f"{n} green bottles, hanging on the wall;\n" for n in range(60_000))
     recipe = write_recipe(tmp_path, text=text)
-    began = time.perf_counter()
+    began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     command = [sys.executable, "-m", "gptkit", "run", str(recipe), "--out", str(tmp_path / "run")]
     done = subprocess.run(
         [*command, "--set", "model.block_size=200_000"],
@@ -126,8 +126,8 @@ def test_the_command_refuses_a_huge_context_at_once_and_writes_nothing(tmp_path:
         text=True,
         check=False,
     )
-    # Children so far, this one among them; what was asked for are terabytes.
-    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 < 2e9
+    # The most that any child took, this one or one before it; what was asked for are terabytes.
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss <= max(before, 2e9 / 1024)
     assert time.perf_counter() - began < 60
     assert (done.returncode, done.stdout) == (2, "")
     pattern = (
