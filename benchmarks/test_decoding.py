@@ -7,11 +7,12 @@ import pytest
 
 from gptkit.bench.baseline import BASELINE
 from gptkit.bench.clock import Pace
-from gptkit.bench.decoding import DRAWN, batches, time_decoding
+from gptkit.bench.decoding import COMPILED, DRAWN, batches, time_decoding
 from gptkit.bench.peer import PEER, is_installed
 from gptkit.bench.row import Row
 from gptkit.bench.training import OURS
 from gptkit.bench.workload import workload
+from gptkit.compiler import lacking
 from gptkit.hardware import choose_device
 
 from .conftest import Report
@@ -19,11 +20,13 @@ from .conftest import Report
 RECIPE = Path(__file__).parents[1] / "recipes" / "gpt_small.toml"
 
 
-@pytest.mark.parametrize("contestant", [OURS, DRAWN, BASELINE, PEER])
+@pytest.mark.parametrize("contestant", [OURS, COMPILED, DRAWN, BASELINE, PEER])
 @pytest.mark.parametrize("batch_size", batches(choose_device("auto").value))
 def test_decode(report: Report, pace: Pace, batch_size: int, contestant: str) -> None:
     if contestant == PEER and not is_installed():
         pytest.skip("transformers is not installed: pip install -e '.[bench]'")
+    if contestant == COMPILED and (lack := lacking(choose_device("auto").value)):
+        pytest.skip(lack)
     report(rows(batch_size, pace), contestant)
 
 

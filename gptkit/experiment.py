@@ -20,7 +20,7 @@ from gptkit.compiler import check_compiler
 from gptkit.data import TokenData, tokenize
 from gptkit.errors import Problem, RecipeError
 from gptkit.fit import check_memory
-from gptkit.hardware import Decision, choose_device, choose_dtype, matmul_rate
+from gptkit.hardware import DTYPES, Decision, choose_device, choose_dtype, matmul_rate
 from gptkit.interfaces import Tokenizer
 from gptkit.model import GPT
 from gptkit.plugins import Plugins
@@ -76,7 +76,7 @@ class Experiment:
         weights = self.model.parameter_groups()
         n_weights = sum(weight.numel() for weight in [*weights.matrices, self.model.head.weight])
         operations = 6 * n_weights * self.tokens_per_step * self.resolved.train.max_iters
-        return operations / matmul_rate(self.device.value)
+        return operations / matmul_rate(self.device.value, DTYPES[self.dtype.value])
 
     def directory(self) -> RunDir:
         """Return the run directory, locked; a new one with all that is known before the first step."""

@@ -10,6 +10,8 @@ from typing import Generic, TypeVar
 
 import torch
 
+from gptkit.seeds import seeded
+
 Value = TypeVar("Value")
 
 # Enough to tell precisions apart in a second or two.
@@ -85,7 +87,8 @@ def choose_dtype(wanted: str, device: torch.device, tokens: int, n_embd: int) ->
 
 def bf16_gain(tokens: int, n_embd: int) -> float:
     """Return how many times as fast as in fp32 this CPU trains a linear layer under autocast to bf16."""
-    layer, x = torch.nn.Linear(n_embd, 4 * n_embd), torch.randn(tokens, n_embd)
+    with seeded(torch.device("cpu"), 0, "bf16 gain"):
+        layer, x = torch.nn.Linear(n_embd, 4 * n_embd), torch.randn(tokens, n_embd)
     seconds: dict[bool, list[float]] = {False: [], True: []}
     # By turns, so that whatever else the machine does slows down both; the first turn warms up.
     for _ in range(1 + REPEATS):
@@ -115,13 +118,25 @@ def return_memory_at_once() -> None:
         ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 1024**2)
 
 
-def matmul_rate(device: torch.device) -> float:
-    """Return how many floating-point operations a second the device's fp32 matrix products do, measured."""
-    a = torch.ones(1024, 1024, device=device)
+def matmul_rate(device: torch.device, dtype: torch.dtype, product: tuple[int, int, int] = (1024,) * 3) -> float:
+    """Return how many floating-point operations a second a matrix product does, the best of several tries.
+
+    Args:
+        product: M, K and N of (M, K) @ (K, N).
+    """
+    M, K, N = product
+    # Random numbers, because a GPU multiplies equal ones with less power, and so faster.
+    with seeded(device, 0, "products"):
+        a, b = (torch.randn(shape, device=device).to(dtype) for shape in ((M, K), (K, N)))
+    # One after another without waiting, so that the time to start one is hidden behind the one before.
+    calls = 10 if device.type == "cuda" else 1
     best = float("inf")
-    for _ in range(5):
+    # The first try warms up.
+    for _ in range(1 + REPEATS):
         began = time.perf_counter()
+        for _ in range(calls):
+            result = a @ b
         # Reading one element waits for the product, on a device that works behind one's back.
-        float((a @ a)[0, 0])
+        float(result[0, 0])
         best = min(best, time.perf_counter() - began)
-    return float(2 * 1024**3 / best)
+    return 2 * M * K * N * calls / best

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from statistics import median
 
 import torch
@@ -14,17 +15,18 @@ LEAST_ROUNDS, MOST_ROUNDS = 5, 100
 SECONDS = 4.0
 
 
+def clock(device: torch.device) -> float:
+    """Return the time in seconds once the device has done all that it was asked."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+    return time.perf_counter()
+
+
 def clock_of(device: torch.device) -> Clock:
-    """Return a clock, in seconds, that first waits until a device has done all that it was asked."""
-
-    def clock() -> float:
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        elif device.type == "mps":
-            torch.mps.synchronize()
-        return time.perf_counter()
-
-    return clock
+    """Return the clock of a device."""
+    return partial(clock, device)
 
 
 def median_seconds(calls: Mapping[str, Callable[[], object]], clock: Clock, times: int = 1) -> dict[str, float]:

@@ -36,8 +36,7 @@ class PlainLearner(Learner):
 
     def __call__(self, one: Pass) -> Float[Tensor, ""]:
         """Add a pass's gradients to those there are, and return its loss."""
-        with one.draws():
-            loss = one.loss(self.forward)
+        loss = one.seeded_loss(self.forward)
         self.scaler.scale(loss).backward()
         return loss.detach()
 

@@ -33,8 +33,6 @@ class Session:
         self.scaler = new_scaler(experiment.device.value, experiment.dtype.value)
         self.schedule = experiment.assembler.schedule()
         self.step, self.is_owed, self.best = 0, False, None
-        # Before anything is restored: these are the rates that the schedule scales.
-        self.rates = [group["lr"] for group in self.optimizer.param_groups]
         self.directory = experiment.directory()
         try:
             if experiment.checkpoint is not None:

@@ -1,7 +1,4 @@
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -15,6 +12,7 @@ from gptkit.events import Chosen
 from gptkit.experiment import prepare
 from gptkit.hardware import Decision
 from gptkit.run import run
+from tests.program import run_program
 from tests.small import write_recipe
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
@@ -74,10 +72,9 @@ from pathlib import Path
 from gptkit import compiler, trial
 from gptkit.experiment import prepare
 from tests.small import write_recipe
-import sys
 
 compiler.WORTH_SECONDS = 0
-experiment = prepare(write_recipe(Path(sys.argv[1])), overrides=["train.compile=auto"])
+experiment = prepare(write_recipe(Path(FOLDER)), overrides=["train.compile=auto"])
 experiment, decision = trial.try_pass(experiment)
 assert " s compiled and " in decision.reason, decision
 assert experiment.resolved.train.compile is decision.value
@@ -85,11 +82,7 @@ assert experiment.resolved.train.compile is decision.value
 
 
 def test_auto_really_compiles_a_pass_and_times_it(tmp_path: Path) -> None:
-    root = Path(compiler.__file__).parents[1]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])}
-    command = [sys.executable, "-c", TRIED, str(tmp_path)]
-    done = subprocess.run(command, env=environment, cwd=root, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    run_program(f"FOLDER = {str(tmp_path)!r}\n{TRIED}")
 
 
 def test_auto_compiles_nothing_for_a_short_run(all_installed: None) -> None:

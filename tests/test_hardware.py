@@ -139,7 +139,21 @@ def test_deterministic_algorithms_are_asked_of_torch_and_of_cublas(
 
 
 def test_the_measured_rate_is_one_that_processors_have() -> None:
-    assert 1e8 < matmul_rate(CPU) < 1e15
+    assert 1e8 < matmul_rate(CPU, torch.float32) < 1e15
+    assert 1e6 < matmul_rate(CPU, torch.bfloat16, (16, 32, 64)) < 1e15
+
+
+def test_a_rate_is_the_operations_of_a_product_by_the_shortest_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(itertools.chain.from_iterable((0.0, seconds) for seconds in (90.0, 3.0, 4.0, 2.0, 5.0, 6.0)))
+    monkeypatch.setattr("time.perf_counter", lambda: next(clock))
+    assert matmul_rate(CPU, torch.float32, (10, 20, 30)) == 2 * 10 * 20 * 30 / 2
+
+
+def test_measuring_leaves_the_callers_random_state_as_it_was() -> None:
+    before = torch.get_rng_state()
+    bf16_gain(2, 2)
+    matmul_rate(CPU, torch.float32, (2, 2, 2))
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="it is glibc that keeps memory")

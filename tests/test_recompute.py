@@ -1,8 +1,6 @@
 """Activations that are computed twice take less memory and change no weight and no name."""
 
 import copy
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -24,6 +22,7 @@ from gptkit.passes import mean_loss
 from gptkit.recompute import recompute_activations
 from gptkit.train import train
 from tests.crash import result
+from tests.program import run_program
 from tests.small import finish, same_weights, small_model, small_settings, small_tokens, write_recipe
 
 ROOT = Path(__file__).parents[1]
@@ -76,8 +75,7 @@ def trained(recompute):
 print(same_weights(trained(True), trained(False)))
 """
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
-    assert done.stdout == "True\n"
+    assert run_program(program) == "True\n"
 
 
 def test_less_is_kept_and_it_can_be_undone() -> None:

@@ -1,16 +1,11 @@
 import math
-import os
-import subprocess
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from types import GeneratorType
 
 import numpy as np
 import pytest
 import torch
 
-import gptkit
 from gptkit.components.optimizer.adamw import AdamWOptimizer
 from gptkit.components.optimizer.muon import MuonOptimizer
 from gptkit.components.schedule.constant import ConstantSchedule
@@ -22,6 +17,7 @@ from gptkit.model import GPT
 from gptkit.passes import mean_loss
 from gptkit.settings import TrainSettings
 from gptkit.train import Step, train
+from tests.program import run_program
 from tests.small import all_parameters, same_weights, small_model, small_settings, small_tokens
 
 TOKENS = small_tokens()
@@ -229,14 +225,4 @@ assert all(abs(a - b) < 1e-3 for a, b in zip(eager, compiled, strict=True)), (ea
 
 
 def test_compiled_steps_have_the_same_losses() -> None:
-    root = Path(gptkit.__file__).parents[1]
-    paths = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
-    done = subprocess.run(
-        [sys.executable, "-c", COMPARE],
-        env=os.environ | {"PYTHONPATH": paths},
-        cwd=root,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    run_program(COMPARE)

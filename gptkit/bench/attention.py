@@ -8,10 +8,11 @@ from typing import Any
 from gptkit.attention import SoftmaxAttention
 from gptkit.bench.clock import Contestant, Pace, interleaved
 from gptkit.bench.memory import peak_bytes
-from gptkit.bench.passes import attend_inputs, attend_passes, operations, whole_inputs, whole_passes
+from gptkit.bench.passes import BOTH, Given, attend_inputs, attend_passes, operations, whole_inputs, whole_passes
 from gptkit.bench.peak import matmul_peak
 from gptkit.bench.row import Row, Spread, rows_of
 from gptkit.interfaces import Attention
+from gptkit.memory import kept_for_backward
 from gptkit.registry import Registry
 from gptkit.testing.attend_equivalence import attends_as_reference
 from gptkit.testing.case import Case
@@ -55,7 +56,8 @@ def time_attend(attentions: Attentions, case: Case, which: str, pace: Pace) -> l
 
     rows = race(f"attend {which}, {label(case)}", enter, reasons, case, pace)
     peak = matmul_peak(case.device, case.dtype)
-    return [with_rate(row, operations(case, which), peak) for row in rows]
+    rows = [with_rate(row, operations(case, which), peak) for row in rows]
+    return [with_kept(row, case.build(attentions[row.name]), inputs[0]) for row in rows] if which == BOTH else rows
 
 
 def time_whole(attentions: Attentions, case: Case, which: str, pace: Pace) -> list[Row]:
@@ -119,6 +121,14 @@ def memory_of(contestant: Contestant, case: Case) -> dict[str, int]:
         return {"peak bytes": peak_bytes(contestant.call, case.device)}
     given = contestant.ready()
     return {"peak bytes": peak_bytes(lambda: contestant.call(given), case.device)}
+
+
+def with_kept(row: Row, attention: SoftmaxAttention, given: Given) -> Row:
+    """Return a row with the bytes that `attend` keeps for its backward pass, its arguments among them."""
+    if not row.seconds:
+        return row
+    kept = kept_for_backward(lambda: attention.attend(*given.arguments))
+    return replace(row, facts={**row.facts, "kept bytes": kept})
 
 
 def with_rate(row: Row, needed: float, peak: float) -> Row:

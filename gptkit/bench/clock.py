@@ -1,12 +1,13 @@
-"""The clock: it waits for the device, and gives every contestant its turn in every round."""
+"""Turns: every contestant has one in every round, by a clock that waits for the device."""
 
 import math
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+
+from gptkit.interleave import clock
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,15 +44,6 @@ class Contestant:
     units: int = 1
     ready: Callable[[], Any] | None = None
     took: float | None = None
-
-
-def clock(device: torch.device) -> float:
-    """Return the time in seconds once the device has done all that it was asked."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    elif device.type == "mps":
-        torch.mps.synchronize()
-    return time.perf_counter()
 
 
 def interleaved(

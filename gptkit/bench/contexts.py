@@ -7,9 +7,9 @@ import torch
 
 from gptkit.bench.attention import Attentions, reason_against_attend, time_attend
 from gptkit.bench.clock import Pace
-from gptkit.bench.memory import available_bytes
 from gptkit.bench.passes import BOTH
 from gptkit.bench.row import Row, Spread
+from gptkit.capacity import free_memory
 from gptkit.testing.case import Case
 
 FIRST = 128
@@ -82,6 +82,6 @@ def foreseen(row: Row, device: torch.device, longest_seconds: float) -> str:
     seconds, held = GROWTH * Spread.of(row.seconds).median, GROWTH * row.facts.get("peak bytes", 0)
     if seconds > longest_seconds:
         return f"a pass could take {seconds:.3g} s, and {longest_seconds:g} s is the limit"
-    if held and held > (free := available_bytes(device)):
+    if held and held > (free := free_memory(device)):
         return f"a pass could need {held / 2**30:.3g} GB, and {free / 2**30:.3g} GB are free"
     return ""

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gptkit.bench import peer as peers
 from gptkit.bench.baseline import BASELINE, baseline, copy_weights, is_lectures, plain_model
-from gptkit.bench.clock import Contestant, Pace, clock, interleaved
+from gptkit.bench.clock import Contestant, Pace, interleaved
 from gptkit.bench.row import Row, Spread, rows_of
 from gptkit.bench.training import OURS
 from gptkit.compiled_decoder import CompiledDecoder
@@ -18,6 +18,7 @@ from gptkit.cuda_graph_decoder import CudaGraphDecoder
 from gptkit.eval_mode import evaluating
 from gptkit.experiment import Experiment
 from gptkit.interfaces import Dims
+from gptkit.interleave import clock
 from gptkit.model import GPT
 from gptkit.seeds import generator
 

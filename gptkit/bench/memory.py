@@ -1,4 +1,4 @@
-"""How much memory a call needs at most, beyond what there was before it, and how much there is."""
+"""How much memory a call needs at most, beyond what there was before it."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from gptkit.bench.clock import clock
+from gptkit.interleave import clock
 
 EVENT = "[memory]"
 # What the profiler calls the CPU.
@@ -68,13 +68,3 @@ def unheard() -> Iterator[None]:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nowhere)
-
-
-def available_bytes(device: torch.device) -> int:
-    """Return how many bytes a call could take here."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    # macOS does not say how many pages are free: half of all is what a program may well get.
-    pages = os.sysconf("SC_AVPHYS_PAGES") if "SC_AVPHYS_PAGES" in os.sysconf_names else -1
-    pages = pages if pages > 0 else os.sysconf("SC_PHYS_PAGES") // 2
-    return pages * os.sysconf("SC_PAGE_SIZE")

@@ -5,7 +5,7 @@ from functools import cache
 
 import torch
 
-from gptkit.bench.clock import Contestant, seconds_of
+from gptkit.hardware import matmul_rate
 
 Product = tuple[int, int, int]
 
@@ -13,7 +13,6 @@ Product = tuple[int, int, int]
 PRODUCTS: tuple[Product, ...] = ((1024, 1024, 1024), (2048, 2048, 2048), (16384, 384, 1536))
 # A GPU needs larger ones to keep every core at work.
 CUDA_PRODUCTS: tuple[Product, ...] = (*PRODUCTS, (4096, 4096, 4096), (8192, 8192, 8192))
-TRIES = 5
 
 
 @cache
@@ -24,15 +23,4 @@ def matmul_peak(device: torch.device, dtype: torch.dtype, products: Sequence[Pro
         products: Shapes to try, each M, K, N of (M, K) @ (K, N); by default some that suit the device.
     """
     products = products or (CUDA_PRODUCTS if device.type == "cuda" else PRODUCTS)
-    return max(rate(product, device, dtype) for product in products)
-
-
-def rate(product: Product, device: torch.device, dtype: torch.dtype) -> float:
-    """Return the operations a second of one product, the best of several tries."""
-    M, K, N = product
-    a, b = torch.randn(M, K, device=device).to(dtype), torch.randn(K, N, device=device).to(dtype)
-    # One after another without waiting, so that the time to start one is hidden behind the one before.
-    calls = 10 if device.type == "cuda" else 1
-    contestant = Contestant("product", lambda: a @ b)
-    seconds_of(contestant, calls, device)
-    return 2 * M * K * N / min(seconds_of(contestant, calls, device) for _ in range(TRIES))
+    return max(matmul_rate(device, dtype, product) for product in products)

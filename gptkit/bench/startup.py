@@ -18,13 +18,14 @@ GROUP = "start-up"
 HELP, IMPORT, TORCH, FIRST_STEP = "gptkit --help", "import gptkit", "import torch", "gptkit run, to the first step"
 # What the line of a step begins with where no terminal is.
 STEP = "step "
-# The sizes of recipes/gpt_tiny.toml, and one step.
+# The sizes and the attention of recipes/gpt_tiny.toml, and one step.
 TINY = {
     "model.n_layer": "4",
     "model.n_head": "4",
     "model.n_embd": "128",
     "model.block_size": "64",
     "model.dropout": "0.0",
+    "model.attention": "sdpa",
     "train.batch_size": "12",
     "train.max_iters": "1",
 }

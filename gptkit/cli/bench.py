@@ -210,6 +210,8 @@ def facts_of(facts: "Iterable[tuple[str, Any]]") -> list[str]:
         words.append(f"{known['FLOP/s'] / 1e9:,.1f} GFLOP/s, {known['share of peak']:.0%} of the peak")
     if "peak bytes" in known:
         words.append(f"{known['peak bytes'] / 2**20:,.1f} MB")
+    if "kept bytes" in known:
+        words.append(f"{known['kept bytes'] / 2**20:,.1f} MB kept")
     if "tokens/s" in known:
         words.append(f"{known['tokens/s']:,.0f} tokens/s")
     if "dtype" in known:

@@ -55,6 +55,10 @@ def test_who_is_right_is_timed_with_rate_and_memory(which: str) -> None:
         assert 0 < row.facts["share of peak"] < 1.2
         assert row.facts["share of peak"] == row.facts["FLOP/s"] / row.facts["peak FLOP/s"]
         assert row.facts["peak bytes"] > 0
+        assert ("kept bytes" in row.facts) == (which == BOTH)
+    if which == BOTH:
+        # 2 × 2 heads of 64 × 16 numbers of 4 bytes, each of the queries, keys, values and the output; and more.
+        assert naive.facts["kept bytes"] > sdpa.facts["kept bytes"] >= 4 * 2 * 2 * 64 * 16 * 4
     assert naive.ratios == (1.0, 1.0)
     if which != BACKWARD:
         # The one holds the scores of every query and key, the other does not.

@@ -48,7 +48,7 @@ def test_it_stops_before_a_pass_that_would_need_too_much_memory_and_says_so(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     held = curves(BOTH, [16], CASE, PACE).points["sdpa"][16].facts["peak bytes"]
-    monkeypatch.setattr(race, "available_bytes", lambda device: 4 * held)
+    monkeypatch.setattr(race, "free_memory", lambda device: 4 * held)
     found = curves(BOTH, [16, 32], CASE, PACE)
     assert set(found.stopped) == {"naive"}
     assert " GB, and " in found.stopped["naive"]

@@ -3,7 +3,7 @@ import os
 import pytest
 import torch
 
-from gptkit.bench.memory import available_bytes, peak_bytes, unheard
+from gptkit.bench.memory import peak_bytes, unheard
 
 CPU = torch.device("cpu")
 # What a number takes that is a tensor for a moment, some times over.
@@ -54,10 +54,6 @@ def test_the_profiler_is_not_heard(capfd: pytest.CaptureFixture[str]) -> None:
 def test_a_device_that_does_not_tell() -> None:
     with pytest.raises(ValueError, match=r"^the memory of a call is known on cpu and cuda, not on meta$"):
         peak_bytes(lambda: None, torch.device("meta"))
-
-
-def test_there_is_memory_here() -> None:
-    assert 2**20 < available_bytes(CPU) < 2**50
 
 
 @pytest.mark.cuda

@@ -32,6 +32,7 @@ def test_without_a_recipe_it_is_the_lectures_model() -> None:
 def test_a_start_has_the_sizes_of_gpt_tiny() -> None:
     tiny = document(RECIPES / "gpt_tiny.toml")
     expected = {key: str(tiny[key.split(".")[0]][key.split(".")[1]]) for key in TINY}
+    expected["model.attention"] = tiny["model"]["attention"]["use"]
     assert TINY == {**expected, "train.max_iters": "1"}
 
 

@@ -56,7 +56,7 @@ def test_output_has_no_colours_where_it_is_no_terminal(gptkit: Gptkit) -> None:
 
 
 def test_run_of_hours_says_so_before_it_begins(gptkit: Gptkit, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gptkit.experiment.matmul_rate", lambda device: 1e-3)
+    monkeypatch.setattr("gptkit.experiment.matmul_rate", lambda device, dtype: 1e-3)
     outcome = gptkit("run", "small.toml")
     assert re.search(r"This will take [\d,]+ hours or more on this device.*recipes/gpt_tiny.toml", outcome.out)
     assert outcome.out.index("This will take") < outcome.out.index("step      2")
