@@ -43,7 +43,8 @@ class Decoder(ABC):
         """
         drawn = []
         for i in range(count):
-            token = sampling.choose(self.step(token), None if noise is None else noise[i])
+            # No token, -1, is refused when the burst is read; until then it must not be looked up.
+            token = sampling.choose(self.step(token.clamp(min=0)), None if noise is None else noise[i])
             drawn.append(token)
         return torch.stack(drawn)
 

@@ -1,8 +1,6 @@
 """Chooses the device and the precision, and says why."""
 
-import ctypes
 import os
-import platform
 import time
 from dataclasses import dataclass
 from statistics import median
@@ -18,8 +16,6 @@ Value = TypeVar("Value")
 MEASURED_TOKENS, REPEATS = 4096, 5
 # A gain below this is in the noise, and the norms and sums that stay in fp32 make it smaller in the whole step.
 WORTHWHILE_GAIN = 1.25
-# As in glibc's malloc.h.
-M_MMAP_THRESHOLD = -3
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -106,16 +102,6 @@ def make_deterministic() -> None:
     # cuBLAS reads this when it first works: two buffers of fixed size instead of as many as there are streams.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
-
-
-def return_memory_at_once() -> None:
-    """Let glibc give the memory of a tensor of a megabyte or more back when it is freed, from now on.
-
-    Otherwise it keeps tensors of up to 32 MB in a heap with gaps between them, which takes up to 2.6 times as much
-    where activations are computed twice. Getting memory from the system takes time, so this is a choice.
-    """
-    if platform.libc_ver()[0] == "glibc":
-        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 1024**2)
 
 
 def matmul_rate(device: torch.device, dtype: torch.dtype, product: tuple[int, int, int] = (1024,) * 3) -> float:

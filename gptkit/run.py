@@ -13,7 +13,7 @@ from gptkit.events import Chosen, Estimate, Evaluation, Finished, Planned, Resiz
 from gptkit.experiment import Experiment
 from gptkit.failure import after_saving
 from gptkit.faults import reach
-from gptkit.hardware import make_deterministic, return_memory_at_once
+from gptkit.hardware import make_deterministic
 from gptkit.pace import Pace
 from gptkit.plan import plan
 from gptkit.resize import schedules
@@ -48,8 +48,6 @@ def run(experiment: Experiment, stop: Stop | None = None, budget: Budget | None 
     stop = stop or Stop()
     if experiment.resolved.train.deterministic:
         make_deterministic()
-    if experiment.resolved.train.checkpoint_activations and experiment.device.value.type == "cpu":
-        return_memory_at_once()
     with stop.breakable():
         is_open = experiment.resolved.train.compile == "auto"
         experiment, is_compiled = try_pass(experiment, budget)

@@ -179,6 +179,26 @@ for parts in ((), (SdpaAttention,), (FusedAttention, RopePosition)):
     torch._dynamo.utils.counters.clear()
 """
 
+CHANGED = """
+import torch
+from gptkit.compiled_decoder import CompiledDecoder
+from tests.small import small_model
+
+PROMPT = torch.tensor([[3, 1, 4], [1, 5, 9]])
+model = small_model(std=0.5).double().eval()
+decoder = CompiledDecoder(model, backend="aot_eager")
+def check(rows):
+    texts = (model.generate(PROMPT[:rows], 12, temperature=0.0, **how) for how in ({"decoder": decoder}, {}))
+    assert torch.equal(*texts), rows
+# What was compiled for one number of rows, one weight or one precision is not used for another.
+for rows in (1, 2, 1, 2):
+    check(rows)
+model.head.weight = small_model(std=0.3).double().head.weight
+check(1)
+model.float()
+check(1)
+"""
+
 INDUCTOR = """
 import torch
 from gptkit.compiled_decoder import CompiledDecoder
@@ -191,7 +211,11 @@ assert torch.equal(compiled, model.generate(prompt, 20, temperature=0.0, use_cac
 """
 
 
-@pytest.mark.parametrize("program", [COMPILED, INDUCTOR], ids=["no token is compiled anew", "with a C++ compiler"])
+@pytest.mark.parametrize(
+    "program",
+    [COMPILED, CHANGED, INDUCTOR],
+    ids=["no token is compiled anew", "the model changes between texts", "with a C++ compiler"],
+)
 def test_compiled_text_is_the_same(program: str) -> None:
     run_program(program)
 

@@ -119,7 +119,7 @@ def test_bytes_are_shown_as_people_read_them(size: int, text: str) -> None:
 PEAK = """
 import torch
 from tests.test_footprint import *
-from gptkit.hardware import return_memory_at_once
+from gptkit.allocator import training_memory
 torch.set_num_threads(1)
 small = ["model.n_embd=64", "model.n_head=2", "train.batch_size=48", "model.block_size=256", "train.max_iters=2"]
 small += ["model.attention={attention}", "model.dropout=0.2", "train.device=cpu"]
@@ -136,10 +136,10 @@ def status(name):
     lines = open("/proc/self/status").read().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(name))
 steps(assembler(recipe, *small, "train.batch_size=1"))
-if {is_returned}: return_memory_at_once()
-open("/proc/self/clear_refs", "w").write("5")
-before = status("VmRSS")
-steps(built)
+with training_memory(recomputes={recomputes}):
+    open("/proc/self/clear_refs", "w").write("5")
+    before = status("VmRSS")
+    steps(built)
 print(expected / (status("VmHWM") - before))
 """
 
@@ -147,6 +147,6 @@ print(expected / (status("VmHWM") - before))
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="Linux tells a process's peak of memory")
 @pytest.mark.parametrize("recompute", ["true", "false"])
 def test_the_process_grows_by_what_was_said(recompute: str) -> None:
-    program = PEAK.format(attention="fused", recompute=recompute, is_returned=recompute == "true")
+    program = PEAK.format(attention="fused", recompute=recompute, recomputes=recompute == "true")
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
     assert 0.85 < float(done.stdout) < 1.35, done.stdout

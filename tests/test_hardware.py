@@ -1,8 +1,5 @@
 import itertools
 import os
-import platform
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -154,25 +151,3 @@ def test_measuring_leaves_the_callers_random_state_as_it_was() -> None:
     bf16_gain(2, 2)
     matmul_rate(CPU, torch.float32, (2, 2, 2))
     assert torch.equal(torch.get_rng_state(), before)
-
-
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="it is glibc that keeps memory")
-def test_memory_is_returned_at_once() -> None:
-    program = """
-import torch
-from gptkit.hardware import return_memory_at_once
-def mapped():
-    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmRSS"))
-return_memory_at_once()
-kept = []
-for _ in range(40):
-    freed, small = torch.ones(2**19), torch.ones(2**11)
-    kept.append((freed, small))
-before = mapped()
-kept = [small for _, small in kept]
-del freed
-print((before - mapped()) / 1024)
-"""
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    # Megabytes, of 80 that were between others.
-    assert float(done.stdout) > 70

@@ -24,7 +24,7 @@ LEVELS = [
     ["generate", "model", "recompute", "assemble", "rehearsal"],
     ["faults", "durable", "untrusted", "tensor_file", "optimizer_state", "snapshot", "checkpoint", "checkpoints"],
     ["saver", "lock", "metrics_log", "stop", "token_file"],
-    ["data", "hardware", "capacity", "compiler", "guard", "numerics", "passes", "learn", "train"],
+    ["data", "hardware", "allocator", "capacity", "compiler", "guard", "numerics", "passes", "learn", "train"],
     ["memory", "footprint", "fit", "evaluate", "text", "events", "plot"],
     ["run_files", "run_dir", "trust", "trained"],
     # The contract stands here because an attention that `auto` chooses must hold it.

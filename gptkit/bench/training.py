@@ -1,11 +1,13 @@
 """One whole training step: forward, backward, clipping and optimizer, beside the baseline and a peer."""
 
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
 import torch
 
+from gptkit.allocator import kept_memory, memory_given_back
 from gptkit.bench.baseline import BASELINE, baseline, plain_model
 from gptkit.bench.clock import Contestant, Pace, interleaved
 from gptkit.bench.peer import PEER, is_installed, peer_model, peer_step
@@ -27,7 +29,9 @@ def time_training(experiment: Experiment, pace: Pace, *, name: str) -> list[Row]
     device, dims, settings = experiment.device.value, experiment.model.dims, experiment.resolved.train
     rows = settings.batch_size * settings.grad_accumulation
     contestants = [ours(experiment), *others(experiment, rows)]
-    seconds = interleaved(contestants, pace, device)
+    # Memory that is kept serves each of them. What is given back is given back in gptkit's own turns.
+    with nullcontext() if settings.checkpoint_activations else kept_memory():
+        seconds = interleaved(contestants, pace, device)
     facts: dict[str, dict[str, Any]] = {
         contestant: {"tokens/s": experiment.tokens_per_step / Spread.of(found).median}
         for contestant, found in seconds.items()
@@ -51,7 +55,8 @@ def ours(experiment: Experiment) -> Contestant:
     )
 
     def step() -> None:
-        next(steps)
+        with memory_given_back() if settings.checkpoint_activations else nullcontext():
+            next(steps)
         experiment.data.release()
 
     return Contestant(OURS, step)

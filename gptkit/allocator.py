@@ -1,0 +1,90 @@
+"""What becomes of the memory of freed tensors on a CPU: glibc keeps it for the next ones, or gives it back."""
+
+import ctypes
+import platform
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+
+MB = 2**20
+# How `mallopt` numbers its parameters, in glibc's malloc.h.
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """How glibc gets memory and gives it back.
+
+    Args:
+        mapped: How many blocks may lie outside the heap, each mapped for itself and given back once it is freed.
+        mapped_from: Bytes from which on a block does.
+        trimmed_from: Bytes that may lie free at the heap's end before they are given back.
+    """
+
+    mapped: int
+    mapped_from: int
+    trimmed_from: int
+
+
+# What glibc comes to by itself once a block of 32 MB or more was freed.
+USUAL = Policy(mapped=65536, mapped_from=32 * MB, trimmed_from=64 * MB)
+KEPT = Policy(mapped=0, mapped_from=32 * MB, trimmed_from=2**31 - 1)
+GIVEN_BACK = Policy(mapped=65536, mapped_from=MB, trimmed_from=64 * MB)
+
+in_force = [USUAL]
+
+
+def training_memory(*, recomputes: bool) -> AbstractContextManager[None]:
+    """Return the context that a training run is in.
+
+    Args:
+        recomputes: Whether activations are computed again in place of kept.
+    """
+    return memory_given_back() if recomputes else kept_memory()
+
+
+@contextmanager
+def kept_memory() -> Iterator[None]:
+    """Let glibc keep what is freed, for the next tensor, while in this context.
+
+    It would map each tensor above 32 MB anew, and the system then fills every page with zeros as it is touched. A
+    step of `gpt_small` took 6.6 s so and 6.2 s with the memory kept, at a peak of 3.4 and 3.5 GB.
+    """
+    with policy(KEPT):
+        yield
+
+
+@contextmanager
+def memory_given_back() -> Iterator[None]:
+    """Let glibc give the memory of tensors of a megabyte or more back as they are freed, while in this context.
+
+    Where activations are computed again, memory is what counts, and tensors of many sizes come and go: a heap
+    would keep gaps between them, and take up to 2.6 times as much. To map them takes time, so this is a choice.
+    """
+    with policy(GIVEN_BACK):
+        yield
+
+
+@contextmanager
+def policy(wanted: Policy) -> Iterator[None]:
+    """Let a policy be in force while in this context; without glibc, do nothing."""
+    if platform.libc_ver()[0] != "glibc":
+        yield
+        return
+    in_force.append(wanted)
+    put_in_force(wanted)
+    try:
+        yield
+    finally:
+        in_force.remove(wanted)
+        put_in_force(in_force[-1])
+
+
+def put_in_force(wanted: Policy) -> None:
+    """Tell glibc, and let it give back what lies free by another policy."""
+    libc = ctypes.CDLL(None)
+    libc.mallopt(M_MMAP_MAX, wanted.mapped)
+    libc.mallopt(M_MMAP_THRESHOLD, wanted.mapped_from)
+    libc.mallopt(M_TRIM_THRESHOLD, wanted.trimmed_from)
+    if wanted is not KEPT:
+        libc.malloc_trim(0)
