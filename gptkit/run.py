@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from statistics import median
 from typing import Any
 
+from gptkit.allocator import training_memory
 from gptkit.budget import Budget
 from gptkit.errors import CheckpointError, NumericsError, PluginError
 from gptkit.evaluate import train_loss, validation_loss
@@ -61,7 +62,9 @@ def run(experiment: Experiment, stop: Stop | None = None, budget: Budget | None 
             yield planned
             make, measured = schedules(experiment), planned.measured
             pace = Pace(budget, planned.costs, session.settings, make, measured=measured)
-        yield from steps(session, stop, pace)
+        # Not where the steps are taken: an interrupt that comes as an abandoned generator ends its context is lost.
+        with training_memory(recomputes=session.settings.checkpoint_activations):
+            yield from steps(session, stop, pace)
         session.directory.wait()
     except NumericsError as error:
         raise NumericsError(f"{error}. {session.last_good()}, and it is as it was") from error

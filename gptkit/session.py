@@ -6,7 +6,6 @@ from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import Any
 
-from gptkit.allocator import training_memory
 from gptkit.checkpoint import Checkpoint
 from gptkit.errors import CheckpointError
 from gptkit.events import Evaluation
@@ -86,22 +85,21 @@ class Session:
         """Yield the steps that are left, each after it is taken."""
         # Of a run that is timed, the end and with it the schedule may move while the loop goes on.
         settings = replace(self.settings, max_iters=sys.maxsize) if self.is_timed else self.settings
-        with training_memory(recomputes=settings.checkpoint_activations):
-            for step in train(
-                self.model,
-                self.experiment.data.train_on(self.experiment.device.value),
-                self.optimizer,
-                self.factor,
-                settings,
-                dtype=self.experiment.dtype.value,
-                first=self.step,
-                scaler=self.scaler,
-            ):
-                self.step, self.is_owed = step.number, True
-                self.experiment.data.release()
-                yield step
-                if self.is_timed and self.is_over:
-                    return
+        for step in train(
+            self.model,
+            self.experiment.data.train_on(self.experiment.device.value),
+            self.optimizer,
+            self.factor,
+            settings,
+            dtype=self.experiment.dtype.value,
+            first=self.step,
+            scaler=self.scaler,
+        ):
+            self.step, self.is_owed = step.number, True
+            self.experiment.data.release()
+            yield step
+            if self.is_timed and self.is_over:
+                return
 
     def factor(self, step: int) -> float:
         """Return the factor on the learning rate of a step, in a run of as many as this one has by now."""
