@@ -62,7 +62,7 @@ def run(experiment: Experiment, stop: Stop | None = None, budget: Budget | None 
             yield planned
             make, measured = schedules(experiment), planned.measured
             pace = Pace(budget, planned.costs, session.settings, make, measured=measured)
-        # Not where the steps are taken: an interrupt that comes as an abandoned generator ends its context is lost.
+        # Not in the generator of steps: an interrupt is lost that comes as an abandoned one leaves its context.
         with training_memory(recomputes=session.settings.checkpoint_activations):
             yield from steps(session, stop, pace)
         session.directory.wait()

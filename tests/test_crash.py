@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.exhaustive
+
 ROOT = Path(__file__).parents[1]
 # Where it is quick: no disk is waited for, and a killed process leaves there what it leaves on a disk.
 QUICK = Path("/dev/shm")

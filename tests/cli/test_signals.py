@@ -15,6 +15,8 @@ from gptkit.stop import Stop
 from tests.small import write_recipe
 from tests.test_crash import QUICK, ROOT
 
+pytestmark = pytest.mark.exhaustive
+
 CODES = {"interrupt": 130, "terminate": 143}
 PHASES = ("step:2", "evaluate:1", "evaluate:2", "sample:1", "save:3", "save:25", "point:2", "retain:2")
 ONCE = [

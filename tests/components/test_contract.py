@@ -58,6 +58,7 @@ def broken() -> dict[str, str]:
     return found
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("check", COMPILED)
 @pytest.mark.parametrize("title", [title for title, entry in ENTRIES.items() if issubclass(entry.part, nn.Module)])
 def test_compiled(title: str, check: str, broken: dict[str, str]) -> None:

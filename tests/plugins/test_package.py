@@ -14,6 +14,8 @@ import tomli
 
 from gptkit.scaffold import Draft
 
+pytestmark = pytest.mark.exhaustive
+
 PACKAGE = Path(__file__).parents[2] / "plugins/gptkit-dyt"
 SMALL = {
     "model.n_layer": 1,

@@ -16,6 +16,8 @@ from tests.testing import broken_graphs
 from tests.testing.mutant import right_part_of
 from tests.testing.mutants import CAUGHT_BY, TABLES
 
+pytestmark = pytest.mark.exhaustive
+
 BROKEN = Depth(inputs=50, shrink=False)
 # That the built-in parts hold at many inputs is proven where they are tested.
 RIGHT = Depth(inputs=10, shrink=False)
