@@ -3,8 +3,10 @@
 import ctypes
 import platform
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+
+import torch
 
 MB = 2**20
 # How `mallopt` numbers its parameters, in glibc's malloc.h.
@@ -18,7 +20,7 @@ class Policy:
     Args:
         mapped: How many blocks may lie outside the heap, each mapped for itself and given back once it is freed.
         mapped_from: Bytes from which on a block does.
-        trimmed_from: Bytes that may lie free at the heap's end before they are given back.
+        trimmed_from: Bytes that may lie free at the heap's end before they are given back; -1 is any number.
     """
 
     mapped: int
@@ -26,20 +28,22 @@ class Policy:
     trimmed_from: int
 
 
-# What glibc comes to by itself once a block of 32 MB or more was freed.
+# What glibc comes to by itself once blocks of up to 32 MB were freed.
 USUAL = Policy(mapped=65536, mapped_from=32 * MB, trimmed_from=64 * MB)
-KEPT = Policy(mapped=0, mapped_from=32 * MB, trimmed_from=2**31 - 1)
+KEPT = Policy(mapped=0, mapped_from=32 * MB, trimmed_from=-1)
 GIVEN_BACK = Policy(mapped=65536, mapped_from=MB, trimmed_from=64 * MB)
 
 in_force = [USUAL]
 
 
-def training_memory(*, recomputes: bool) -> AbstractContextManager[None]:
+def training_memory(device: torch.device, *, recomputes: bool) -> AbstractContextManager[None]:
     """Return the context that a training run is in.
 
     Args:
         recomputes: Whether activations are computed again in place of kept.
     """
+    if device.type != "cpu":
+        return nullcontext()
     return memory_given_back() if recomputes else kept_memory()
 
 

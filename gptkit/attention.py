@@ -1,4 +1,4 @@
-"""What `naive`, `fused` and `sdpa` share: one layout of the weights, and the promise to compute the same."""
+"""What `naive`, `fused`, `sdpa`, `tiled` share: one layout of the weights, and the promise to compute the same."""
 
 from abc import abstractmethod
 
@@ -6,6 +6,7 @@ import torch
 from einops import rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor
+from torch.nn import functional as F
 
 from gptkit.dropout import Dropout
 from gptkit.interfaces import Attention, Dims, Place
@@ -17,6 +18,22 @@ def causal(q: Float[Tensor, "B H T D"], k: Float[Tensor, "B H S D"]) -> Bool[Ten
     """Return which key each query sees under the causal rule: query i sees keys up to S - T + i."""
     T, S = q.shape[2], k.shape[2]
     return torch.ones(T, S, dtype=torch.bool, device=q.device).tril(S - T)
+
+
+def by_pytorch(
+    q: Float[Tensor, "B H T D"],
+    k: Float[Tensor, "B H S D"],
+    v: Float[Tensor, "B H S D"],
+    visible: Bool[Tensor, "..."] | None,
+    dropout: float,
+) -> Float[Tensor, "B H T D"]:
+    """Return what `attend` does, by the kernel that PyTorch has for this input."""
+    # `is_causal` skips the masked half but aligns top-left, so it is right for square inputs alone.
+    if visible is None and q.shape[2] == k.shape[2]:
+        return F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=True)
+    # PyTorch broadcasts a mask that has at least the last two axes.
+    visible = torch.atleast_2d(causal(q, k) if visible is None else visible)
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=visible, dropout_p=dropout)
 
 
 class SoftmaxAttention(Attention):

@@ -1,5 +1,6 @@
 """Decoding through `torch.compile`: seconds to begin with, and then little but the products with the weights."""
 
+from threading import Lock
 from typing import Any
 
 import torch
@@ -9,6 +10,9 @@ from torch import Tensor
 from gptkit.decoder import CachedDecoder
 from gptkit.incremental import IncrementalModel, decode_one_token
 from gptkit.sampling import Sampling
+
+# Two threads would put back each other's.
+STANCE = Lock()
 
 
 class CompiledDecoder(CachedDecoder):
@@ -48,8 +52,8 @@ class CompiledDecoder(CachedDecoder):
         if count == 1:
             return drawn
         # Whether the code still suits the model was looked at for the first token, which takes a twentieth of a
-        # token's time. Until the last one nobody else has a chance to change it.
-        with torch.compiler.set_stance("default", skip_guard_eval_unsafe=True):
+        # token's time; until the last one only another thread could change that. The stance is the process's.
+        with STANCE, torch.compiler.set_stance("default", skip_guard_eval_unsafe=True):
             rest = super().go_on(drawn[0], count - 1, sampling, None if noise is None else noise[1:])
         return torch.cat((drawn, rest))
 

@@ -4,6 +4,7 @@ import hashlib
 import inspect
 import json
 import platform
+import sys
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
@@ -63,8 +64,11 @@ def device_name(device: torch.device) -> str:
 
 
 def source_hash(part: type) -> str:
-    """Return the SHA-256 of the files in which a class and those it inherits were written."""
-    files = set()
+    """Return the SHA-256 of what a class may call: its own package, gptkit, and where its bases were written."""
+    files: set[str] = set()
+    for name in ("gptkit", part.__module__.partition(".")[0]):
+        for folder in getattr(sys.modules.get(name), "__path__", ()):
+            files.update(map(str, Path(folder).rglob("*.py")))
     for each in part.__mro__:
         try:
             files.add(inspect.getsourcefile(each) or "")

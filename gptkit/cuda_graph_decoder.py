@@ -86,16 +86,18 @@ class CudaGraphDecoder(Decoder):
     ) -> Int[Tensor, "N B"]:
         """Replay a burst, or single passes where fewer tokens are wanted."""
         size = count if count == self.burst else 1
-        if (size, sampling) not in self.recorded:
-            self.recorded[size, sampling] = self.record(size, sampling)
-        burst, drawn = self.recorded[size, sampling], []
-        for i in range(0, count, size):
-            burst.token.copy_(token)
-            if burst.noise is not None and noise is not None:
-                burst.noise.copy_(noise[i : i + size])
-            # The next replay overwrites what this one drew.
-            drawn.append(burst.replay().clone())
-            token = drawn[-1][-1]
+        # A graph is recorded and launched on the current device, which need not be the model's.
+        with torch.cuda.device_of(token):
+            if (size, sampling) not in self.recorded:
+                self.recorded[size, sampling] = self.record(size, sampling)
+            burst, drawn = self.recorded[size, sampling], []
+            for i in range(0, count, size):
+                burst.token.copy_(token)
+                if burst.noise is not None and noise is not None:
+                    burst.noise.copy_(noise[i : i + size])
+                # The next replay overwrites what this one drew.
+                drawn.append(burst.replay().clone())
+                token = drawn[-1][-1]
         return torch.cat(drawn)
 
     def record(self, count: int, sampling: Sampling) -> Recorded:

@@ -62,13 +62,15 @@ class GraphLearner(Learner):
 
     def __call__(self, one: Pass) -> Float[Tensor, ""]:
         """Add a pass's gradients to those there are, and return its loss."""
-        if self.graph is None:
-            self.graph = self.record(one)
-        # The graph takes its draws from PyTorch's generator, from the seed that it has when the graph is launched.
-        with one.draws():
-            self.inputs.copy_(one.inputs)
-            self.targets.copy_(one.targets)
-            self.graph.replay()
+        # A graph is recorded and launched on the current device, which need not be the model's.
+        with torch.cuda.device_of(one.inputs):
+            if self.graph is None:
+                self.graph = self.record(one)
+            # The graph takes its draws from PyTorch's generator, from the seed it has as the graph is launched.
+            with one.draws():
+                self.inputs.copy_(one.inputs)
+                self.targets.copy_(one.targets)
+                self.graph.replay()
         return self.loss
 
     def record(self, one: Pass) -> torch.cuda.CUDAGraph:

@@ -70,7 +70,7 @@ def step_laps(experiment: Experiment, optimizer: torch.optim.Optimizer, seconds:
     """Return how long each of some steps took, the first left out: it warms up, and compiles."""
     steps = train(
         experiment.model,
-        experiment.data.train,
+        experiment.data.train_on(experiment.device.value),
         optimizer,
         no_learning,
         replace(experiment.resolved.train, max_iters=sys.maxsize),

@@ -44,11 +44,17 @@ def run(experiment: Experiment, stop: Stop | None = None, budget: Budget | None 
         PluginError: If a stranger's part fails; what was reached before is saved first.
         UsageError: If the budget is too short for a run; nothing is written then.
     """
-    began = budget.began if budget else time.perf_counter()
-    pace = None
-    stop = stop or Stop()
     if experiment.resolved.train.deterministic:
         make_deterministic()
+    # Steps that are tried or measured too are to find the memory that all others find.
+    with training_memory(experiment.device.value, recomputes=experiment.resolved.train.checkpoint_activations):
+        yield from whole(experiment, stop or Stop(), budget)
+
+
+def whole(experiment: Experiment, stop: Stop, budget: Budget | None) -> Iterator[Event]:
+    """Yield all that happens, from a step that is tried to the last that is taken."""
+    began = budget.began if budget else time.perf_counter()
+    pace = None
     with stop.breakable():
         is_open = experiment.resolved.train.compile == "auto"
         experiment, is_compiled = try_pass(experiment, budget)
@@ -62,9 +68,7 @@ def run(experiment: Experiment, stop: Stop | None = None, budget: Budget | None 
             yield planned
             make, measured = schedules(experiment), planned.measured
             pace = Pace(budget, planned.costs, session.settings, make, measured=measured)
-        # Not in the generator of steps: an interrupt is lost that comes as an abandoned one leaves its context.
-        with training_memory(recomputes=session.settings.checkpoint_activations):
-            yield from steps(session, stop, pace)
+        yield from steps(session, stop, pace)
         session.directory.wait()
     except NumericsError as error:
         raise NumericsError(f"{error}. {session.last_good()}, and it is as it was") from error

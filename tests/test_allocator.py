@@ -4,12 +4,16 @@ import platform
 from pathlib import Path
 
 import pytest
+import torch
 
-from gptkit import allocator
+from gptkit import allocator, trial
 from gptkit.allocator import GIVEN_BACK, KEPT, USUAL, kept_memory, memory_given_back, training_memory
+from gptkit.model import GPT
+from gptkit.resolved import Resolved
 from tests.program import run_program
 from tests.small import finish, write_recipe
 
+CPU = torch.device("cpu")
 pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="it is glibc that keeps memory")
 
 RESIDENT = """
@@ -72,22 +76,34 @@ def test_a_policy_ends_with_its_context_whichever_ends_first(monkeypatch: pytest
 
 def test_a_run_trains_by_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     told: list[allocator.Policy] = []
+    found: list[list[allocator.Policy]] = []
+
+    def seen(model: GPT, resolved: Resolved, dtype: str) -> float:
+        found.append(allocator.in_force.copy())
+        return 0.1
+
     monkeypatch.setattr(allocator, "put_in_force", told.append)
+    # A step that is tried before the first finds the memory that the others find.
+    monkeypatch.setattr(trial, "dry_step", seen)
     finish(write_recipe(tmp_path), tmp_path / "run", ["train.checkpoint_activations=true"])
+    assert found == [[USUAL, GIVEN_BACK]]
     assert told == [GIVEN_BACK, USUAL]
 
 
 def test_without_glibc_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
     monkeypatch.setattr(allocator, "put_in_force", lambda wanted: pytest.fail("there is nobody to tell"))
-    with training_memory(recomputes=True), training_memory(recomputes=False):
+    with training_memory(CPU, recomputes=True), training_memory(CPU, recomputes=False):
         pass
 
 
-def test_training_gives_back_only_where_activations_are_computed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_training_gives_back_on_a_cpu_and_only_if_it_recomputes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     told: list[allocator.Policy] = []
     monkeypatch.setattr(allocator, "put_in_force", told.append)
     for recomputes in (True, False):
-        with training_memory(recomputes=recomputes):
-            pass
+        for device in (CPU, torch.device("cuda")):
+            with training_memory(device, recomputes=recomputes):
+                pass
     assert told == [GIVEN_BACK, USUAL, KEPT, USUAL]

@@ -1,7 +1,9 @@
 """What is kept of a measurement: all of it or nothing, and nothing damaged is believed."""
 
+import importlib
 import json
 import re
+import sys
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -116,3 +118,23 @@ def test_the_hash_of_a_class_is_that_of_its_file_and_of_those_it_inherits(tmp_pa
     assert source_hash(daughter) == before != source_hash(int)
     file.write_text("class Mother:\n    x = 1\n")
     assert source_hash(daughter) != before
+
+
+def test_the_hash_of_a_class_is_that_of_its_package_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "stranger"
+    package.mkdir()
+    (package / "__init__.py").write_text("from stranger import kernel\nclass Part:\n    pass\n")
+    (package / "kernel.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    part = importlib.import_module("stranger").Part
+    before = source_hash(part)
+    (package / "kernel.py").write_text("wrong = True\n")
+    assert source_hash(part) != before
+    monkeypatch.delitem(sys.modules, "stranger")
+    monkeypatch.delitem(sys.modules, "stranger.kernel")
+
+
+def test_the_hash_of_a_class_is_that_of_gptkit_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    before = source_hash(int)
+    monkeypatch.setattr("gptkit.__path__", [str(tmp_path)])
+    assert source_hash(int) != before

@@ -136,7 +136,7 @@ def status(name):
     lines = open("/proc/self/status").read().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(name))
 steps(assembler(recipe, *small, "train.batch_size=1"))
-with training_memory(recomputes={recomputes}):
+with training_memory(CPU, recomputes={recomputes}):
     open("/proc/self/clear_refs", "w").write("5")
     before = status("VmRSS")
     steps(built)

@@ -66,3 +66,11 @@ def test_nothing_of_the_size_of_the_scores_is_kept_for_the_backward_pass() -> No
     with torch.autograd.graph.saved_tensors_hooks(count, lambda x: x):
         attention(TiledAttention, dropout=0.2).attend(*qkv(T, T))
     assert kept < 4 * B * H * T * D < B * H * T * T
+
+
+def test_one_query_makes_no_tile(monkeypatch: pytest.MonkeyPatch) -> None:
+    q, k, v = qkv(1, 64)
+    tiled = attention(TiledAttention, dropout=0.2)
+    expected = attention(FusedAttention).attend(q, k, v)
+    monkeypatch.setattr("gptkit.components.attention.tiled.tiled_attention", lambda *_: pytest.fail("it did"))
+    torch.testing.assert_close(tiled.eval().attend(q, k, v), expected)

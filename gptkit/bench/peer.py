@@ -21,7 +21,7 @@ def is_installed() -> bool:
 
 
 def peer_model(dims: Dims) -> Any:
-    """Return `GPT2LMHeadModel` of some sizes, on the CPU: eager attention as it comes, a head of its own."""
+    """Return `GPT2LMHeadModel` of some sizes, on the CPU: its attention as it comes, a head of its own."""
     # It need not be installed.
     transformers: Any = importlib.import_module("transformers")
     config = transformers.GPT2Config(
@@ -35,7 +35,6 @@ def peer_model(dims: Dims) -> Any:
         embd_pdrop=dims.dropout,
         attn_pdrop=dims.dropout,
         tie_word_embeddings=False,
-        attn_implementation="eager",
         # Its own are tokens that this vocabulary lacks.
         bos_token_id=None,
         eos_token_id=None,

@@ -1,5 +1,6 @@
 """One whole training step: forward, backward, clipping and optimizer, beside the baseline and a peer."""
 
+import copy
 import sys
 from contextlib import nullcontext
 from dataclasses import replace
@@ -7,7 +8,7 @@ from typing import Any
 
 import torch
 
-from gptkit.allocator import kept_memory, memory_given_back
+from gptkit.allocator import training_memory
 from gptkit.bench.baseline import BASELINE, baseline, plain_model
 from gptkit.bench.clock import Contestant, Pace, interleaved
 from gptkit.bench.peer import PEER, is_installed, peer_model, peer_step
@@ -30,7 +31,7 @@ def time_training(experiment: Experiment, pace: Pace, *, name: str) -> list[Row]
     rows = settings.batch_size * settings.grad_accumulation
     contestants = [ours(experiment), *others(experiment, rows)]
     # Memory that is kept serves each of them. What is given back is given back in gptkit's own turns.
-    with nullcontext() if settings.checkpoint_activations else kept_memory():
+    with nullcontext() if settings.checkpoint_activations else training_memory(device, recomputes=False):
         seconds = interleaved(contestants, pace, device)
     facts: dict[str, dict[str, Any]] = {
         contestant: {"tokens/s": experiment.tokens_per_step / Spread.of(found).median}
@@ -43,10 +44,13 @@ def time_training(experiment: Experiment, pace: Pace, *, name: str) -> list[Row]
 
 def ours(experiment: Experiment) -> Contestant:
     """Return gptkit's own step, as a run takes it."""
-    model, settings, schedule = experiment.model, experiment.resolved.train, experiment.assembler.schedule()
+    settings, schedule = experiment.resolved.train, experiment.assembler.schedule()
+    device = experiment.device.value
+    # What is timed after it finds the model untrained.
+    model = copy.deepcopy(experiment.model)
     steps = train(
         model,
-        experiment.data.train_on(experiment.device.value),
+        experiment.data.train_on(device),
         experiment.assembler.optimizer().build(model.parameter_groups()),
         # No run ends while it is timed.
         lambda step: schedule(step % settings.max_iters),
@@ -55,7 +59,7 @@ def ours(experiment: Experiment) -> Contestant:
     )
 
     def step() -> None:
-        with memory_given_back() if settings.checkpoint_activations else nullcontext():
+        with training_memory(device, recomputes=True) if settings.checkpoint_activations else nullcontext():
             next(steps)
         experiment.data.release()
 

@@ -40,6 +40,7 @@ def sample(
     from torch._dynamo.exc import TorchDynamoException
 
     from gptkit.compiled_decoder import CompiledDecoder
+    from gptkit.compiler import lacking
     from gptkit.cuda_graph_decoder import CudaGraphDecoder
     from gptkit.errors import GptkitError, UsageError
     from gptkit.hardware import choose_device
@@ -60,6 +61,8 @@ def sample(
         trust_plugins=trust_plugins,
         device=where,
     )
+    if compile and (lack := lacking(where)):
+        raise UsageError(f"--compile: {lack}. To go on without compiling, leave it out")
     fast = CudaGraphDecoder if where.type == "cuda" else CompiledDecoder
     # One for all samples, which is compiled once.
     decoder = fast(trained.model) if compile else None
@@ -90,6 +93,8 @@ def sample(
                 terminal.write(piece)
         except ValueError as error:
             raise GptkitError(str(error)) from None
-        except TorchDynamoException as error:
+        except (TorchDynamoException, NotImplementedError) as error:
+            if not compile:
+                raise
             raise GptkitError(f"--compile: this model cannot be compiled here: {error}") from None
         print()

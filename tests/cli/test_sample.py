@@ -63,6 +63,15 @@ def test_a_model_that_cannot_be_compiled_is_told(gptkit: Gptkit, trained: str) -
     assert re.search(r"^--compile: this model cannot be compiled here: ", outcome.err)
 
 
+def test_without_a_compiler_it_says_what_is_missing(
+    gptkit: Gptkit, trained: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gptkit.compiler.lacking", lambda device: "there is no compiler")
+    outcome = gptkit("sample", trained, "--compile", "--device", "cpu")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err == "--compile: there is no compiler. To go on without compiling, leave it out\n"
+
+
 def test_samples_do_not_depend_on_how_many_there_are(gptkit: Gptkit, trained: str) -> None:
     one = gptkit("sample", trained, "--prompt", "a", "--tokens", "9")
     two = gptkit("sample", trained, "--prompt", "a", "--tokens", "9", "--samples", "2")
