@@ -1,4 +1,4 @@
-"""Settles `attention = "auto"`: a name takes its place, of the attention that measured fastest."""
+"""Settles `attention = "auto"`: a name takes its place, of the attention that measured fastest, or nearly so."""
 
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,6 +18,9 @@ from gptkit.resolved import Auto, Resolved
 if TYPE_CHECKING:
     from gptkit.conditions import Conditions
     from gptkit.contest import Row
+
+# Share by which one time may be longer than another and still count as close to it.
+TIE = 0.1
 
 
 @dataclass(frozen=True)
@@ -39,9 +42,14 @@ class Contest:
     rows: "tuple[Row, ...]"
 
     @property
-    def fastest(self) -> str:
-        """The name of the attention that was chosen."""
-        return self.rows[0].name
+    def chosen(self) -> "Row":
+        """The row of the attention that was chosen.
+
+        Times that are close change places from one day to the next. What is kept for the backward pass does not.
+        """
+        least = self.rows[0].seconds or 0.0
+        close = [row for row in self.rows if row.seconds is not None and row.seconds <= (1 + TIE) * least]
+        return min(close, key=lambda row: row.kept)
 
 
 def settle(
@@ -68,7 +76,7 @@ def settle(
         dims, train.batch_size, dtype, device, compile=train.compile is True, deterministic=train.deterministic
     )
     contests = tuple(hold(group, plugins, resolved, conditions) for group in groups.values())
-    names = {key: contest.fastest for contest in contests for key in contest.keys}
+    names = {key: contest.chosen.name for contest in contests for key in contest.keys}
     return resolve(written, plugins, names), contests
 
 

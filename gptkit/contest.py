@@ -20,6 +20,7 @@ from gptkit.errors import GptkitError
 from gptkit.hardware import DTYPES, make_deterministic
 from gptkit.interfaces import Attention, Place, Position
 from gptkit.interleave import Clock, clock_of, median_seconds
+from gptkit.memory import kept_for_backward
 from gptkit.seeds import seeded
 from gptkit.testing.attend_equivalence import expect
 from gptkit.testing.case import Build
@@ -60,11 +61,16 @@ class Rival:
 
 @dataclass(frozen=True)
 class Row:
-    """What came of one attention: its time in seconds, or why it was not timed."""
+    """What came of one attention: its time in seconds, or why it was not timed.
+
+    Args:
+        kept: Bytes that a pass keeps for its backward pass.
+    """
 
     name: str
     seconds: float | None = None
     why: str = ""
+    kept: int = 0
 
 
 def compete(
@@ -87,7 +93,10 @@ def compete(
         times = 1 if conditions.device.type == "cpu" else CALLS
         seconds = median_seconds(calls, clock or clock_of(conditions.device), times)
     why |= {name: each.failure for name, each in passes.items()}
-    return [Row(name, None if reason else seconds[name], reason) for name, reason in why.items()]
+    kept = {name: 0 if each.failure else each.kept() for name, each in passes.items()}
+    return [
+        Row(name, None if reason else seconds[name], reason, kept.get(name, 0)) for name, reason in why.items()
+    ]
 
 
 def reason_to_refuse(rival: Rival, conditions: Conditions) -> str:
@@ -169,13 +178,21 @@ class TrainingPass:
         """Pass, unless that failed before."""
         if self.failure:
             return
-        dtype = self.conditions.dtype
         try:
-            with torch.autocast(self.x.device.type, DTYPES[dtype], enabled=dtype != "fp32"):
-                y = self.forward(self.x, self.at)
+            y = self.result()
             torch.autograd.grad(y, self.learning, torch.ones_like(y), allow_unused=True)
         except Exception as error:
             self.failure = said_by(error)
+
+    def result(self) -> Float[Tensor, "B T _"]:
+        """Return what the pass forward gives."""
+        dtype = self.conditions.dtype
+        with torch.autocast(self.x.device.type, DTYPES[dtype], enabled=dtype != "fp32"):
+            return self.forward(self.x, self.at)
+
+    def kept(self) -> int:
+        """Return how many bytes a pass keeps for its backward pass."""
+        return kept_for_backward(self.result)
 
 
 @contextmanager

@@ -92,7 +92,7 @@ def kept(key: Key) -> tuple[list[Row], str] | None:
     names = [attention["name"] for attention in key["attentions"]]
     try:
         found = json.loads(file_for(key).read_bytes())
-        rows = [Row(row["name"], row["seconds"], row["why"]) for row in found["rows"]]
+        rows = [Row(row["name"], row["seconds"], row["why"], row["kept"]) for row in found["rows"]]
         day = date.fromisoformat(found["day"]).isoformat()
         is_whole = found["key"] == key and [row.name for row in rows] == names and all(map(is_row, rows))
     # Whatever somebody or a full disk made of it: it is measured anew.
@@ -104,7 +104,11 @@ def kept(key: Key) -> tuple[list[Row], str] | None:
 def is_row(row: Row) -> bool:
     """Return whether a row has either a time or a reason."""
     is_time = isinstance(row.seconds, float) and 0 <= row.seconds < float("inf")
-    return isinstance(row.why, str) and (is_time if not row.why else row.seconds is None)
+    return (
+        isinstance(row.why, str)
+        and isinstance(row.kept, int)
+        and (is_time if not row.why else row.seconds is None)
+    )
 
 
 def keep_rows(key: Key, rows: list[Row]) -> str:

@@ -62,7 +62,7 @@ def test_the_fastest_is_chosen_and_all_times_are_told_the_fastest_first(tmp_path
     assert type(experiment.model.blocks[0].attention).__name__ == "NaiveAttention"
     assert list(rows(experiment).items()) == [("naive", 2.0), ("fused", 3.0), ("sdpa", 5.0), ("tiled", 9.0)]
     (contest,) = experiment.contests
-    assert (contest.keys, contest.fastest, contest.origin) == (("model.attention",), "naive", "measured now")
+    assert (contest.keys, contest.chosen.name, contest.origin) == (("model.attention",), "naive", "measured now")
     assert contest.place == f"{tmp_path / 'small.toml'}:8"
 
 
@@ -71,8 +71,20 @@ def test_other_times_choose_another(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert names(prepare(write_auto(tmp_path))) == ["fused"]
 
 
-def test_equals_are_chosen_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    Costs(monkeypatch, dict.fromkeys(COSTS, 1.0))
+def test_of_those_close_to_the_fastest_the_one_that_keeps_the_least_is_chosen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Costs(monkeypatch, {"fused": 1.0, "naive": 1.09, "sdpa": 1.05, "tiled": 1.09})
+    experiment = prepare(write_auto(tmp_path))
+    assert names(experiment) == ["tiled"]
+    # The queries, keys and values: of 4 rows of 16 positions, 8 channels each.
+    (contest,) = experiment.contests
+    assert contest.chosen.kept < min(row.kept for row in contest.rows if row.name != "tiled")
+    assert contest.chosen.kept >= 4 * (4 * 16 * 3 * 8)
+
+
+def test_who_is_further_from_the_fastest_is_not_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Costs(monkeypatch, {"fused": 1.0, "naive": 1.11, "sdpa": 1.11, "tiled": 1.11})
     assert names(prepare(write_auto(tmp_path))) == ["fused"]
 
 

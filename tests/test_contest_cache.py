@@ -17,7 +17,7 @@ from gptkit.plugins import import_file
 from tests.contest import Costs, write_auto
 
 KEY = {"torch": "2", "attentions": [{"name": "naive"}, {"name": "wrong"}]}
-ROWS = [Row("naive", 0.25), Row("wrong", None, "it is wrong")]
+ROWS = [Row("naive", 0.25, "", 1024), Row("wrong", None, "it is wrong")]
 
 
 @pytest.fixture(autouse=True)
@@ -39,8 +39,8 @@ def changed(**values: object) -> Callable[[str], str]:
 
 
 def with_row(**values: object) -> Callable[[str], str]:
-    row = {"name": "naive", "seconds": 0.25, "why": ""} | values
-    return changed(rows=[row, {"name": "wrong", "seconds": None, "why": "it is wrong"}])
+    row = {"name": "naive", "seconds": 0.25, "why": "", "kept": 1024} | values
+    return changed(rows=[row, {"name": "wrong", "seconds": None, "why": "it is wrong", "kept": 0}])
 
 
 DAMAGES = {
@@ -106,7 +106,7 @@ def test_where_nothing_can_be_kept_the_choice_is_made_all_the_same(
     Costs(monkeypatch, {"fused": 3.0, "naive": 2.0, "sdpa": 5.0, "tiled": 9.0})
     (tmp_path / "cache").write_text("a file")
     (contest,) = prepare(write_auto(tmp_path)).contests
-    assert contest.fastest == "naive"
+    assert contest.chosen.name == "naive"
     assert contest.origin.startswith(f"measured now; it cannot be kept in {tmp_path / 'cache'}")
 
 

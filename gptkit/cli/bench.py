@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gptkit.cli.attentions import chosen_attentions
 from gptkit.cli.options import Overrides, PluginFiles, TrustPlugins
+from gptkit.cli.terminal import printable
 
 if TYPE_CHECKING:
     from gptkit.bench.clock import Pace
@@ -123,6 +125,7 @@ def announce(experiment: "Experiment", name: str, pace: "Pace") -> None:
     print(f"{'recipe':<10} {name}: {experiment.model.n_parameters:,} parameters; random tokens")
     print(f"{'device':<10} {experiment.device.value}: {experiment.device.reason}")
     print(f"{'dtype':<10} {experiment.dtype.value}: {experiment.dtype.reason}")
+    print(printable(f"{'attention':<10} " + "\n".join(chosen_attentions(experiment))))
     print(f"{'torch':<10} {torch.__version__}, {torch.get_num_threads()} threads")
     print(f"{'times':<10} the median of {pace.repeats} rounds taken in turns (least–most)")
     if baseline() is None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gptkit.cli.attentions import chosen_attentions
 from gptkit.cli.options import Overrides, PluginFiles, RecipeFile, TrustPlugins
 from gptkit.cli.terminal import printable
 
@@ -15,9 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from gptkit.budget import Budget
-    from gptkit.choose_attention import Contest
     from gptkit.experiment import Experiment
-    from gptkit.resolved import Choice
 
 LONG_RUN_SECONDS = 3600
 SMALL_RECIPE = "recipes/gpt_tiny.toml"
@@ -114,31 +113,9 @@ def follow(name: str, prepare: Callable[[], "Experiment"], budget: "Budget | Non
     console.print(f"  gptkit run {experiment.out}/resolved.toml --set train.seed=1{carries}")
 
 
-def why(choice: "Choice", experiment: "Experiment") -> str:
-    """Return how an attention came to be chosen."""
-    if any(choice.key in contest.keys for contest in experiment.contests):
-        return f"the fastest here, for auto in {choice.place}"
-    return "the default" if choice.place == "default" else f"chosen in {choice.place}"
-
-
-def table_of(contest: "Contest") -> list[str]:
-    """Return the lines of the table that an attention was chosen from."""
-    width = max(len(row.name) for row in contest.rows)
-    least = contest.rows[0].seconds or 0.0
-    lines = [f"  {', '.join(contest.keys)}: one pass forward and backward, {contest.conditions}; {contest.origin}"]
-    for row in contest.rows:
-        if row.seconds is None:
-            lines.append(f"    {row.name:<{width}}  not chosen: {row.why}")
-        else:
-            ratio = f"{row.seconds / least:.2f}×" if least else ""
-            lines.append(f"    {row.name:<{width}}  {1e3 * row.seconds:10.3f} ms  {ratio}".rstrip())
-    return lines
-
-
 def announce(console: "Console", experiment: "Experiment", name: str, budget: "Budget | None" = None) -> None:
     """Print what the run is about to do, and why it is going to do it so."""
     resolved, data, sizes = experiment.resolved, experiment.data, experiment.resolved.sizes
-    attentions = {layer["attention"].name: layer["attention"] for layer in resolved.layers}
     strangers = [plugin for plugin in experiment.plugins.loaded if plugin.origin != "built in"]
     settings = resolved.train
     count = f"{settings.max_iters:,}" if budget is None else "as many as fit"
@@ -153,7 +130,7 @@ def announce(console: "Console", experiment: "Experiment", name: str, budget: "B
         "device": f"{experiment.device.value}: {experiment.device.reason}",
         "dtype": f"{experiment.dtype.value}: {experiment.dtype.reason}",
         "memory": experiment.memory,
-        "attention": "; ".join(f"{name}: {why(choice, experiment)}" for name, choice in attentions.items()),
+        "attention": "\n".join(chosen_attentions(experiment)),
         "steps": f"{count} of {experiment.tokens_per_step:,} tokens, "
         + (f"evaluated every {settings.eval_interval:,}" if settings.eval_interval else "evaluated at the end"),
         "directory": str(experiment.out),
@@ -165,9 +142,6 @@ def announce(console: "Console", experiment: "Experiment", name: str, budget: "B
         )
     for title, value in rows.items():
         console.print(printable(f"{title:<10} {value}"))
-        if title == "attention":
-            for contest in experiment.contests:
-                console.print(printable("\n".join(table_of(contest))))
     if budget is None and (seconds := experiment.least_seconds()) > LONG_RUN_SECONDS:
         console.print(
             f"\nThis will take {seconds / LONG_RUN_SECONDS:,.0f} hours or more on this device: the matrix "

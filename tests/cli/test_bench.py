@@ -57,6 +57,7 @@ def test_it_prints_a_table_draws_a_picture_and_writes_a_file(gptkit: Gptkit, tmp
         "decode small, cpu batch 2, 4 + 4 tokens",
     ]
     assert re.findall(r"^(?:attend|train|decode) .*", outcome.out, re.M) == groups
+    assert re.search(r"^attention  \w+: (?:the default|chosen in .+)$", outcome.out, re.M)
     time = r" +[\d.]+ (?:s|ms|µs) \(\S+ \S+–\S+ \S+\)"
     ratio = r" +[\d.]+ \([\d.]+–[\d.]+\) times as fast as"
     row = rf"^  sdpa{time}{ratio} naive  [\d.,]+ GFLOP/s, \d+% of the peak  [\d.]+ MB"

@@ -284,10 +284,10 @@ def test_the_table_that_auto_chose_from_is_printed_before_the_first_step(
     table = (
         r"attention  naive: the fastest here, for auto in --set model\.attention=auto\n"
         r"  model\.attention: one pass forward and backward, 4 of 4 rows, .*, which all share; measured now\n"
-        r"    naive       2\.000 ms  1\.00×\n"
-        r"    fused       3\.000 ms  1\.50×\n"
-        r"    sdpa        5\.000 ms  2\.50×\n"
-        r"    tiled       9\.000 ms  4\.50×\n"
+        r"    naive       2\.000 ms  1\.00×   [\d.]+ MB kept\n"
+        r"    fused       3\.000 ms  1\.50×   [\d.]+ MB kept\n"
+        r"    sdpa        5\.000 ms  2\.50×   [\d.]+ MB kept\n"
+        r"    tiled       9\.000 ms  4\.50×   [\d.]+ MB kept\n"
         r"    wrong  not chosen: output is off by .*\n"
         r"steps  "
     )
