@@ -61,6 +61,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         item.add_marker(pytest.mark.benchmark(timer=RECORDED))
         # What is not right fails before it is timed, and that is no oversight.
         item.add_marker(pytest.mark.filterwarnings("ignore:Benchmark fixture was not used"))
+        # What PyTorch says to itself as it compiles.
+        item.add_marker(pytest.mark.filterwarnings("ignore::DeprecationWarning"))
     if not config.getoption("--benchmark"):
         for item in timed:
             item.add_marker(pytest.mark.skip(reason="measures time: pass --benchmark"))
