@@ -30,7 +30,11 @@ class Policy:
 
 # What glibc comes to by itself once blocks of up to 32 MB were freed.
 USUAL = Policy(mapped=65536, mapped_from=32 * MB, trimmed_from=64 * MB)
+# Each tensor above 32 MB would be mapped anew, and the system then fills every page with zeros as it is touched. A
+# step of `gpt_small` took 6.6 s so and 6.2 s with the memory kept, at a peak of 3.4 and 3.5 GB.
 KEPT = Policy(mapped=0, mapped_from=32 * MB, trimmed_from=-1)
+# Where activations are computed again, memory is what counts, and tensors of many sizes come and go: a heap would
+# keep gaps between them, and take up to 2.6 times as much. To map them takes time, so this is a choice.
 GIVEN_BACK = Policy(mapped=65536, mapped_from=MB, trimmed_from=64 * MB)
 
 in_force = [USUAL]
@@ -44,29 +48,7 @@ def training_memory(device: torch.device, *, recomputes: bool) -> AbstractContex
     """
     if device.type != "cpu":
         return nullcontext()
-    return memory_given_back() if recomputes else kept_memory()
-
-
-@contextmanager
-def kept_memory() -> Iterator[None]:
-    """Let glibc keep what is freed, for the next tensor, while in this context.
-
-    It would map each tensor above 32 MB anew, and the system then fills every page with zeros as it is touched. A
-    step of `gpt_small` took 6.6 s so and 6.2 s with the memory kept, at a peak of 3.4 and 3.5 GB.
-    """
-    with policy(KEPT):
-        yield
-
-
-@contextmanager
-def memory_given_back() -> Iterator[None]:
-    """Let glibc give the memory of tensors of a megabyte or more back as they are freed, while in this context.
-
-    Where activations are computed again, memory is what counts, and tensors of many sizes come and go: a heap
-    would keep gaps between them, and take up to 2.6 times as much. To map them takes time, so this is a choice.
-    """
-    with policy(GIVEN_BACK):
-        yield
+    return policy(GIVEN_BACK if recomputes else KEPT)
 
 
 @contextmanager

@@ -93,9 +93,9 @@ def compete(
         times = 1 if conditions.device.type == "cpu" else CALLS
         seconds = median_seconds(calls, clock or clock_of(conditions.device), times)
     why |= {name: each.failure for name, each in passes.items()}
-    kept = {name: 0 if each.failure else each.kept() for name, each in passes.items()}
     return [
-        Row(name, None if reason else seconds[name], reason, kept.get(name, 0)) for name, reason in why.items()
+        Row(name, why=reason) if reason else Row(name, seconds[name], kept=passes[name].kept)
+        for name, reason in why.items()
     ]
 
 
@@ -153,11 +153,12 @@ class TrainingPass:
 
     Args:
         failure: Why it could not be done, once it could not.
+        kept: Bytes that it keeps for its backward pass, known once it is warm.
     """
 
     def __init__(self, rival: Rival, x: Float[Tensor, "B T C"], at: Place, conditions: Conditions) -> None:
         self.rival, self.x, self.at, self.conditions = rival, x, at, conditions
-        self.failure = ""
+        self.failure, self.kept = "", 0
 
     def warm_up(self) -> bool:
         """Build the attention and pass once, for what is done only the first time; return whether that worked."""
@@ -170,6 +171,7 @@ class TrainingPass:
                 self.forward: Any = torch.compile(part) if self.conditions.compile else part
                 self.learning = [self.x, *(weight for weight in part.parameters() if weight.requires_grad)]
                 self()
+                self.kept = kept_for_backward(self.result)
         except (Exception, SystemExit, TookTooLong) as error:
             self.failure = said_by(error)
         return not self.failure
@@ -189,10 +191,6 @@ class TrainingPass:
         dtype = self.conditions.dtype
         with torch.autocast(self.x.device.type, DTYPES[dtype], enabled=dtype != "fp32"):
             return self.forward(self.x, self.at)
-
-    def kept(self) -> int:
-        """Return how many bytes a pass keeps for its backward pass."""
-        return kept_for_backward(self.result)
 
 
 @contextmanager

@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 
-import gptkit
 from gptkit.cache import cache_directory, keep
 from gptkit.conditions import Conditions
 from gptkit.contest import Rival, Row
@@ -28,7 +27,7 @@ def key_of(rivals: list[Rival], conditions: Conditions, position: str) -> Key:
     """
     dims = conditions.dims
     return {
-        "gptkit": gptkit.__version__,
+        "gptkit": hash_of(package_files("gptkit")),
         "torch": torch.__version__,
         "device": device_name(conditions.device),
         "threads": torch.get_num_threads(),
@@ -64,20 +63,30 @@ def device_name(device: torch.device) -> str:
 
 
 def source_hash(part: type) -> str:
-    """Return the SHA-256 of what a class may call: its own package, gptkit, and where its bases were written."""
-    files: set[str] = set()
-    for name in ("gptkit", part.__module__.partition(".")[0]):
-        for folder in getattr(sys.modules.get(name), "__path__", ()):
-            files.update(map(str, Path(folder).rglob("*.py")))
+    """Return the SHA-256 of where a class and its bases were written, and of its package if it is a stranger's."""
+    package = part.__module__.partition(".")[0]
+    files = set() if package == "gptkit" else package_files(package)
     for each in part.__mro__:
         try:
-            files.add(inspect.getsourcefile(each) or "")
+            files.add(Path(inspect.getsourcefile(each) or ""))
         except (OSError, TypeError):
             continue  # It is built in, or was written nowhere.
+    return hash_of(files)
+
+
+def package_files(name: str) -> set[Path]:
+    """Return the Python files of an imported package; a module that is none has none."""
+    return {
+        file for folder in getattr(sys.modules.get(name), "__path__", ()) for file in Path(folder).rglob("*.py")
+    }
+
+
+def hash_of(files: set[Path]) -> str:
+    """Return the SHA-256 of files, as far as they are there."""
     digest = hashlib.sha256()
     for file in sorted(files):
-        if Path(file).is_file():
-            digest.update(Path(file).read_bytes())
+        if file.is_file():
+            digest.update(file.read_bytes())
     return digest.hexdigest()
 
 

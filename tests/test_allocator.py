@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from gptkit import allocator, trial
-from gptkit.allocator import GIVEN_BACK, KEPT, USUAL, kept_memory, memory_given_back, training_memory
+from gptkit.allocator import GIVEN_BACK, KEPT, USUAL, policy, training_memory
 from gptkit.model import GPT
 from gptkit.resolved import Resolved
 from tests.program import run_program
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="it is
 
 RESIDENT = """
 import resource, torch
-from gptkit.allocator import kept_memory, memory_given_back
+from gptkit.allocator import GIVEN_BACK, KEPT, policy
 def resident():
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmRSS")) / 1024
 def faults():
@@ -39,14 +39,14 @@ print(before - resident())
 
 
 def test_memory_between_other_tensors_is_given_back() -> None:
-    assert float(run_program(f"{RESIDENT}memory = memory_given_back()\nmemory.__enter__()\n{GAPS}")) > 0.9 * 80
+    assert float(run_program(f"{RESIDENT}memory = policy(GIVEN_BACK)\nmemory.__enter__()\n{GAPS}")) > 0.9 * 80
 
 
 def test_kept_memory_serves_the_next_tensor_and_goes_back_in_the_end() -> None:
     program = f"""{RESIDENT}
 size = 2**26
 before = resident()
-with kept_memory():
+with policy(KEPT):
     torch.ones(size)
     print(resident() - before)
     began = faults()
@@ -65,7 +65,7 @@ print(resident() - before)
 def test_a_policy_ends_with_its_context_whichever_ends_first(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[allocator.Policy] = []
     monkeypatch.setattr(allocator, "put_in_force", told.append)
-    kept, given_back = kept_memory(), memory_given_back()
+    kept, given_back = policy(KEPT), policy(GIVEN_BACK)
     kept.__enter__()
     given_back.__enter__()
     kept.__exit__(None, None, None)

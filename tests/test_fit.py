@@ -22,6 +22,7 @@ from gptkit.recipe import read
 from tests.small import write_recipe
 
 CPU = torch.device("cpu")
+exhaustive = pytest.mark.exhaustive
 
 
 def checked(recipe: Path, *overrides: str) -> str:
@@ -50,7 +51,9 @@ def advice(told: str) -> list[list[str]]:
 LAYERS = ("model.n_layer=3", "model.dropout=0.1", "model.n_embd=32")
 
 
-@pytest.mark.parametrize("share", [0.9, 0.3])
+@pytest.mark.parametrize(
+    "share", [0.9, pytest.param(0.5, marks=exhaustive), 0.3, pytest.param(0.15, marks=exhaustive)]
+)
 def test_what_it_advises_fits_and_more_does_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float
 ) -> None:

@@ -2,7 +2,6 @@
 
 import copy
 import sys
-from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -30,8 +29,8 @@ def time_training(experiment: Experiment, pace: Pace, *, name: str) -> list[Row]
     device, dims, settings = experiment.device.value, experiment.model.dims, experiment.resolved.train
     rows = settings.batch_size * settings.grad_accumulation
     contestants = [ours(experiment), *others(experiment, rows)]
-    # Memory that is kept serves each of them. What is given back is given back in gptkit's own turns.
-    with nullcontext() if settings.checkpoint_activations else training_memory(device, recomputes=False):
+    # Memory that is kept serves each of them.
+    with training_memory(device, recomputes=False):
         seconds = interleaved(contestants, pace, device)
     facts: dict[str, dict[str, Any]] = {
         contestant: {"tokens/s": experiment.tokens_per_step / Spread.of(found).median}
@@ -59,7 +58,7 @@ def ours(experiment: Experiment) -> Contestant:
     )
 
     def step() -> None:
-        with training_memory(device, recomputes=True) if settings.checkpoint_activations else nullcontext():
+        with training_memory(device, recomputes=settings.checkpoint_activations):
             next(steps)
         experiment.data.release()
 

@@ -51,6 +51,8 @@ def sample(
         where = choose_device(device).value
     except ValueError as error:
         raise UsageError(f"--device: {error}") from None
+    if compile and (lack := lacking(where)):
+        raise UsageError(f"--compile: {lack}. To go on without compiling, leave it out")
     if trust_plugins:
         terminal.complain(f"running the plugin files that {run} carries, as you trust them")
     trained = load(
@@ -61,8 +63,6 @@ def sample(
         trust_plugins=trust_plugins,
         device=where,
     )
-    if compile and (lack := lacking(where)):
-        raise UsageError(f"--compile: {lack}. To go on without compiling, leave it out")
     fast = CudaGraphDecoder if where.type == "cuda" else CompiledDecoder
     # One for all samples, which is compiled once.
     decoder = fast(trained.model) if compile else None
