@@ -1,5 +1,6 @@
 """What `naive`, `fused`, `sdpa`, `tiled` share: one layout of the weights, and the promise to compute the same."""
 
+import math
 from abc import abstractmethod
 
 import torch
@@ -8,7 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from gptkit.dropout import Dropout
+from gptkit.dropout import Dropout, dropout
 from gptkit.interfaces import Attention, Dims, Place
 from gptkit.kv_cache import KVCache
 from gptkit.layers import Linear
@@ -25,15 +26,30 @@ def by_pytorch(
     k: Float[Tensor, "B H S D"],
     v: Float[Tensor, "B H S D"],
     visible: Bool[Tensor, "..."] | None,
-    dropout: float,
+    drop: float,
 ) -> Float[Tensor, "B H T D"]:
     """Return what `attend` does, by the kernel that PyTorch has for this input."""
     # `is_causal` skips the masked half but aligns top-left, so it is right for square inputs alone.
     if visible is None and q.shape[2] == k.shape[2]:
-        return F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=True)
+        return F.scaled_dot_product_attention(q, k, v, dropout_p=drop, is_causal=True)
     # PyTorch broadcasts a mask that has at least the last two axes.
     visible = torch.atleast_2d(causal(q, k) if visible is None else visible)
-    return F.scaled_dot_product_attention(q, k, v, attn_mask=visible, dropout_p=dropout)
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=visible, dropout_p=drop)
+
+
+def by_products(
+    q: Float[Tensor, "B H T D"],
+    k: Float[Tensor, "B H S D"],
+    v: Float[Tensor, "B H S D"],
+    visible: Bool[Tensor, "..."] | None,
+    drop: float,
+) -> Float[Tensor, "B H T D"]:
+    """Return what `attend` does, all heads at once: they are one more batch axis of the two products."""
+    visible = causal(q, k) if visible is None else visible
+    # Scaling the queries touches T·D numbers, scaling the scores T·S.
+    scores = (q / math.sqrt(q.shape[3])) @ k.mT  # (B, H, T, D) @ (B, H, D, S) -> (B, H, T, S)
+    weights = scores.masked_fill(~visible, -math.inf).softmax(dim=-1)
+    return dropout(weights, drop, training=True) @ v  # (B, H, T, D)
 
 
 class SoftmaxAttention(Attention):

@@ -1,63 +1,70 @@
-"""Decoding through `torch.compile`: seconds to begin with, and then little but the products with the weights."""
+"""Decoding that is compiled: seconds to begin with, and then little but the products with the weights."""
 
-from threading import Lock
-from typing import Any
+from collections.abc import Hashable
 
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from gptkit.compiled_pass import Compiled, CompiledPass, Compiler, OneToken, by_inductor, compile_pass
 from gptkit.decoder import CachedDecoder
-from gptkit.incremental import IncrementalModel, decode_one_token
-from gptkit.sampling import Sampling
-
-# Two threads would put back each other's.
-STANCE = Lock()
+from gptkit.incremental import IncrementalModel
+from gptkit.memory_state import constants_of, tensors_of
 
 
 class CompiledDecoder(CachedDecoder):
     """Keeps what each layer made of earlier tokens, and compiles the pass of one token, whatever its parts are.
 
     It is compiled at the second token that it is asked for, once for each number of rows. The first pass over a
-    prompt is not: its length is another each time, and it is one pass. Weights may change meanwhile.
+    prompt is not: its length is another each time, and it is one pass. Weights may change from text to text; a
+    model whose parts or precision changed is compiled anew.
+
+    `torch.compile` would look at each token whether its code still suits the model, and gather the weights. Here
+    the pass becomes a function of tensors alone, and that is done once for a text. So a memory's state must lie in
+    tensors that are its attributes, apart from each other, and stay as large as they are.
 
     Args:
-        backend: What `torch.compile` hands the graph to. Its own needs a C++ compiler on a CPU.
+        compiler: What compiles the pass.
     """
 
-    burst = 16
+    # Between two bursts the model is looked through for parts in training, and the text is put together.
+    burst = 32
 
-    def __init__(self, model: IncrementalModel, *, backend: str = "inductor") -> None:
+    def __init__(self, model: IncrementalModel, *, compiler: Compiler = by_inductor) -> None:
         super().__init__(model)
-        # What calls the kernels is C++ too: at one token they are so short that Python between them is a tenth.
-        options: dict[str, Any] | None = {"cpp_wrapper": True} if backend == "inductor" and on_cpu(model) else None
-        # Memories are arguments, so that new ones, of the same kind and shape, need no new code. Shapes are fixed:
-        # a second batch size is compiled as such, and not for any size, which is slower.
-        compiled: Any = torch.compile(
-            decode_one_token, fullgraph=True, dynamic=False, backend=backend, options=options
-        )
-        self.compiled = compiled
+        self.compiler = compiler
+        self.passes: dict[Hashable, CompiledPass] = {}
+
+    def start(self, tokens: Int[Tensor, "B T"]) -> Float[Tensor, "B V"]:
+        """Fill new memories."""
+        self.run: Compiled | None = None
+        return super().start(tokens)
 
     def step(self, token: Int[Tensor, " B"]) -> Float[Tensor, "B V"]:
-        """Return the logits after one more token."""
-        logits = self.compiled(self.model, token, self.first, self.memories)
+        """Return the logits after one more token.
+
+        Raises:
+            NotImplementedError: If the pass cannot be compiled.
+        """
+        self.run = self.run or self.ready(token)
+        (logits,) = self.run(token, self.first, *self.state)
         self.first += 1
         return logits
 
-    def go_on(
-        self, token: Int[Tensor, " B"], count: int, sampling: Sampling, noise: Float[Tensor, "N B V"] | None
-    ) -> Int[Tensor, "N B"]:
-        """Read one more token, and return those after it."""
-        drawn = super().go_on(token, 1, sampling, noise)
-        if count == 1:
-            return drawn
-        # Whether the code still suits the model was looked at for the first token, which takes a twentieth of a
-        # token's time; until the last one only another thread could change that. The stance is the process's.
-        with STANCE, torch.compiler.set_stance("default", skip_guard_eval_unsafe=True):
-            rest = super().go_on(drawn[0], count - 1, sampling, None if noise is None else noise[1:])
-        return torch.cat((drawn, rest))
+    def ready(self, token: Int[Tensor, " B"]) -> Compiled:
+        """Return the compiled pass for memories like this text's, given the weights as they are."""
+        one_token = OneToken(self.model, self.memories)
+        self.state = [tensor for memory in self.memories for tensor in tensors_of(memory).values()]
+        weights = one_token.tensors()
+        kind = (
+            *self.model.modules(),
+            *(kind_of(tensor) for tensor in (token, *self.state, *weights.values())),
+            *(pair for memory in self.memories for pair in constants_of(memory).items()),
+        )
+        if kind not in self.passes:
+            self.passes[kind] = compile_pass(one_token, [token, self.first, *self.state], self.compiler)
+        return self.passes[kind].given(weights)
 
 
-def on_cpu(model: IncrementalModel) -> bool:
-    """Return whether a model's weights are on the CPU."""
-    return next(model.parameters()).device.type == "cpu"
+def kind_of(tensor: Tensor) -> Hashable:
+    """Return what a compiled pass takes for granted of a tensor."""
+    return tensor.shape, tensor.stride(), tensor.dtype, tensor.device

@@ -12,7 +12,8 @@ from torch import Tensor
 from gptkit.decoder import Decoder
 from gptkit.incremental import IncrementalModel, decode_one_token, prefill
 from gptkit.interfaces import Memory
-from gptkit.sampling import Sampling
+from gptkit.memory_state import constants_of, copy_state
+from gptkit.sampling import Sampling, as_burst
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class CudaGraphDecoder(Decoder):
             self.first.fill_(tokens.shape[1])
         else:
             for memory in memories:
-                check_state(memory)
+                constants_of(memory)
             self.recorded.clear()
             self.recorded_for, self.memories = made_for, memories
             self.first = torch.tensor(tokens.shape[1], device=tokens.device)
@@ -97,7 +98,8 @@ class CudaGraphDecoder(Decoder):
                     burst.noise.copy_(noise[i : i + size])
                 # The next replay overwrites what this one drew.
                 drawn.append(burst.replay().clone())
-                token = drawn[-1][-1]
+                # No token, -1, is refused when all of this is read; until then it must not be looked up.
+                token = drawn[-1][-1].clamp(min=0)
         return torch.cat(drawn)
 
     def record(self, count: int, sampling: Sampling) -> Recorded:
@@ -106,14 +108,14 @@ class CudaGraphDecoder(Decoder):
         noise = None if sampling.temperature == 0 else self.logits.new_ones(count, *self.logits.shape)
 
         def run(first: Int[Tensor, ""], memories: Sequence[Memory]) -> Int[Tensor, "N B"]:
-            given, drawn = token, []
+            tokens, scores = [token], []
             for i in range(count):
-                logits = self.decode(self.model, given, first, memories)
+                logits = self.decode(self.model, tokens[-1], first, memories)
                 first += 1
-                drawn.append(sampling.choose(logits, None if noise is None else noise[i]))
-                # No token, -1, is refused when the burst is read; until then it must not be looked up.
-                given = drawn[-1].clamp(min=0)
-            return torch.stack(drawn)
+                chosen, score = sampling.choose(logits, None if noise is None else noise[i])
+                tokens.append(chosen)
+                scores.append(score)
+            return as_burst(tokens[1:], scores)
 
         return Recorded(token, noise, self.graph(run))
 
@@ -137,30 +139,3 @@ class CudaGraphDecoder(Decoder):
             return drawn
 
         return replay
-
-
-def check_state(memory: Memory) -> None:
-    """Raise NotImplementedError if the memory's state is not all in tensors that are its attributes."""
-    for name, value in vars(memory).items():
-        if not isinstance(value, Tensor | int | float | str):
-            raise NotImplementedError(
-                f"a CUDA graph needs memories whose state is in tensors, and {type(memory).__name__}.{name} is "
-                f"{value!r}: make it a tensor, or choose another decoder"
-            )
-
-
-def copy_state(kept: Memory, new: Memory) -> None:
-    """Copy all tensors of a memory into those of another.
-
-    Raises:
-        NotImplementedError: If something else in it has changed, which a recorded graph would not notice.
-    """
-    for name, value in vars(new).items():
-        before = getattr(kept, name)
-        if isinstance(value, Tensor):
-            before.copy_(value)
-        elif before != value:
-            raise NotImplementedError(
-                f"a CUDA graph needs memories whose state is in tensors, and {type(new).__name__}.{name} was "
-                f"{before!r} and is {value!r}: make it a tensor, or choose another decoder"
-            )

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gptkit.incremental import IncrementalModel, decode_one_token, prefill
 from gptkit.interfaces import Memory
-from gptkit.sampling import Sampling
+from gptkit.sampling import Sampling, as_burst
 
 
 class Decoder(ABC):
@@ -41,12 +41,12 @@ class Decoder(ABC):
             count: How many to return, N; at most `burst`.
             noise: What they are drawn with, as `sampling` made it.
         """
-        drawn = []
+        tokens, scores = [], []
         for i in range(count):
-            # No token, -1, is refused when the burst is read; until then it must not be looked up.
-            token = sampling.choose(self.step(token.clamp(min=0)), None if noise is None else noise[i])
-            drawn.append(token)
-        return torch.stack(drawn)
+            token, score = sampling.choose(self.step(token), None if noise is None else noise[i])
+            tokens.append(token)
+            scores.append(score)
+        return as_burst(tokens, scores)
 
 
 class UncachedDecoder(Decoder):

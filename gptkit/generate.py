@@ -9,7 +9,7 @@ from torch import Tensor
 from gptkit.decoder import CachedDecoder, Decoder, UncachedDecoder
 from gptkit.eval_mode import evaluating
 from gptkit.incremental import IncrementalModel
-from gptkit.sampling import Sampling, check_drawn
+from gptkit.sampling import Sampling, as_burst, check_drawn
 
 
 class LanguageModel(IncrementalModel):
@@ -94,7 +94,8 @@ def stream(
             if start != started:
                 logits, started = decoder.start(tokens[:, start:]), start
                 noise = sampling.noise(logits, 1, generator)
-                new = sampling.choose(logits, None if noise is None else noise[0])[None]
+                token, score = sampling.choose(logits, None if noise is None else noise[0])
+                new = as_burst([token], [score])
             else:
                 # A token that is drawn at position block_size - 1 of the window is the last behind this start.
                 count = min(decoder.burst, end - length, start + model.dims.block_size + 1 - length)
@@ -128,6 +129,6 @@ def sample(
     """Draw a token from the logits. Arguments and errors are those of `LanguageModel.generate`."""
     sampling = Sampling(temperature, top_k, top_p)
     noise = sampling.noise(logits, 1, generator)
-    drawn = sampling.choose(logits, None if noise is None else noise[0])
-    check_drawn(drawn[None])
-    return drawn
+    token, score = sampling.choose(logits, None if noise is None else noise[0])
+    check_drawn(as_burst([token], [score]))
+    return token

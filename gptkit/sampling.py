@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-# Stands for a token where the logits hold a NaN. To say so at once would make a device wait for each token.
+# Stands for a token that could not be drawn.
 NO_TOKEN = -1
 
 
@@ -55,8 +55,10 @@ class Sampling:
             each.exponential_(generator=generator)
         return noise.to(logits.device)
 
-    def choose(self, logits: Float[Tensor, "B V"], noise: Float[Tensor, "B V"] | None) -> Int[Tensor, " B"]:
-        """Return the token of each row, or NO_TOKEN where the logits hold a NaN.
+    def choose(
+        self, logits: Float[Tensor, "B V"], noise: Float[Tensor, "B V"] | None
+    ) -> tuple[Int[Tensor, " B"], Float[Tensor, " B"]]:
+        """Return the token of each row and its score, which is NaN where the logits hold a NaN.
 
         The least of exponential waiting times with the probabilities for rates falls on each token as often as
         its probability says. `torch.multinomial` does the same, and in addition waits for the device.
@@ -65,7 +67,8 @@ class Sampling:
             noise: Numbers drawn from the exponential distribution of rate 1; none where the temperature is 0.
         """
         scores = logits if noise is None else self.probabilities(logits) / noise
-        return scores.argmax(dim=-1).masked_fill(scores.isnan().any(dim=-1), NO_TOKEN)
+        best = scores.max(dim=-1)
+        return best.indices, best.values
 
     def probabilities(self, logits: Float[Tensor, "B V"]) -> Float[Tensor, "B V"]:
         """Return how likely each token is to be drawn, for a temperature above 0."""
@@ -81,6 +84,14 @@ class Sampling:
             dropped = probabilities.cumsum(dim=-1) - probabilities >= self.top_p
             logits = logits.masked_fill(dropped.scatter(-1, order, dropped), -torch.inf)
         return logits.softmax(dim=-1)
+
+
+def as_burst(tokens: list[Int[Tensor, " B"]], scores: list[Float[Tensor, " B"]]) -> Int[Tensor, "N B"]:
+    """Return tokens chosen one after another, or NO_TOKEN where a score is NaN.
+
+    To look at each score as soon as it is there would make a device wait, and cost a CPU three operations a token.
+    """
+    return torch.stack(tokens).masked_fill(torch.stack(scores).isnan(), NO_TOKEN)
 
 
 def check_drawn(tokens: Int[Tensor, "N B"]) -> None:

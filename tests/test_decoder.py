@@ -13,7 +13,6 @@ from gptkit.decoder import CachedDecoder, Decoder, UncachedDecoder
 from gptkit.kv_cache import KVCache
 from gptkit.model import GPT
 from gptkit.plugins import Plugins
-from tests.program import run_program
 from tests.small import small_model
 
 PROMPT = torch.tensor([[3, 1, 4], [1, 5, 9]])
@@ -112,7 +111,7 @@ class Counting(KVCache):
 def test_a_memory_whose_state_is_not_in_tensors_is_refused(model: GPT, monkeypatch: pytest.MonkeyPatch) -> None:
     decoder = Replaying(model, burst=3, compile=False)
     monkeypatch.setattr(model, "new_memories", lambda _: [Growing(), Growing()])
-    with pytest.raises(NotImplementedError, match=r"^a CUDA graph needs memories .* Growing.lengths is \[0\]: "):
+    with pytest.raises(NotImplementedError, match=r"^this decoder needs memories .* Growing.lengths is \[0\]: "):
         model.generate(PROMPT, 3, decoder=decoder)
 
 
@@ -137,7 +136,7 @@ def test_a_decoder_and_no_cache_is_a_contradiction(model: GPT) -> None:
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
-@pytest.mark.parametrize("burst", [1, 4])
+@pytest.mark.parametrize("burst", [1, 4, 50])
 def test_weights_that_are_no_numbers_are_refused(model: GPT, burst: int, temperature: float) -> None:
     decoder = Replaying(model, burst=burst, compile=False)
     # In the midst of a burst: the prompt's last token stands at position 2.
@@ -150,74 +149,6 @@ def test_weights_that_are_no_numbers_are_refused(model: GPT, burst: int, tempera
 def test_a_burst_of_no_token_is_refused(model: GPT) -> None:
     with pytest.raises(ValueError, match=f"^{re.escape('burst must be 1 or more, found 0')}$"):
         CudaGraphDecoder(model, burst=0)
-
-
-# In a process of its own, because the checker of shapes that tests run under does not go through torch.compile.
-COMPILED = """
-import torch
-from gptkit.compiled_decoder import CompiledDecoder
-from gptkit.components.attention.fused import FusedAttention
-from gptkit.components.attention.sdpa import SdpaAttention
-from gptkit.components.position.rope import RopePosition
-from tests.small import small_model
-
-PROMPT = torch.tensor([[3, 1, 4], [1, 5, 9]])
-for parts in ((), (SdpaAttention,), (FusedAttention, RopePosition)):
-    torch.compiler.reset()
-    model = small_model(*parts, std=0.5).double().eval()
-    decoder = CompiledDecoder(model, backend="aot_eager")
-    for new in (5, 40):
-        # Compiled at the second token; what is compiled after the first text is compiled too often.
-        with torch._dynamo.config.patch(error_on_recompile=new > 5):
-            for options in (dict(temperature=0.0), dict(temperature=0.7, top_k=4)):
-                cached, uncached = (
-                    model.generate(PROMPT, new, generator=torch.Generator().manual_seed(5), **options, **how)
-                    for how in (dict(decoder=decoder), dict(use_cache=False))
-                )
-                assert torch.equal(cached, uncached), (parts, options)
-    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1
-    torch._dynamo.utils.counters.clear()
-"""
-
-CHANGED = """
-import torch
-from gptkit.compiled_decoder import CompiledDecoder
-from tests.small import small_model
-
-PROMPT = torch.tensor([[3, 1, 4], [1, 5, 9]])
-model = small_model(std=0.5).double().eval()
-decoder = CompiledDecoder(model, backend="aot_eager")
-def check(rows):
-    texts = (model.generate(PROMPT[:rows], 12, temperature=0.0, **how) for how in ({"decoder": decoder}, {}))
-    assert torch.equal(*texts), rows
-# What was compiled for one number of rows, one weight or one precision is not used for another.
-for rows in (1, 2, 1, 2):
-    check(rows)
-model.head.weight = small_model(std=0.3).double().head.weight
-check(1)
-model.float()
-check(1)
-"""
-
-INDUCTOR = """
-import torch
-from gptkit.compiled_decoder import CompiledDecoder
-from tests.small import small_model
-
-model = small_model(n_layer=1, std=0.5).eval()
-prompt = torch.tensor([[3, 1, 4]])
-compiled = model.generate(prompt, 20, temperature=0.0, decoder=CompiledDecoder(model))
-assert torch.equal(compiled, model.generate(prompt, 20, temperature=0.0, use_cache=False)), compiled
-"""
-
-
-@pytest.mark.parametrize(
-    "program",
-    [COMPILED, CHANGED, INDUCTOR],
-    ids=["no token is compiled anew", "the model changes between texts", "with a C++ compiler"],
-)
-def test_compiled_text_is_the_same(program: str) -> None:
-    run_program(program)
 
 
 @pytest.mark.cuda
@@ -248,7 +179,7 @@ def test_a_burst_waits_for_the_host_only_when_it_is_read() -> None:
         from gptkit.sampling import Sampling
 
         greedy = Sampling(temperature=0.0)
-        token = greedy.choose(decoder.start(PROMPT.cuda()), None)
+        token, _ = greedy.choose(decoder.start(PROMPT.cuda()), None)
         torch.cuda.set_sync_debug_mode("error")
         try:
             decoder.go_on(token, 4, greedy, None)
