@@ -1,11 +1,13 @@
 """Dropout with cheap random bits, on a CPU; PyTorch's own elsewhere.
 
 PyTorch draws a 64-bit number from a serial Mersenne twister for each element. Sixteen bits decide as well, so one
-draw serves four elements. In a step of `gpt_small` that took 2.1 of 8.5 seconds, and takes 0.2.
+draw serves four elements, and SFC64 draws in half the time. In a step of `gpt_small` the draws took 2.1 of 8.5
+seconds, and take 0.2.
 """
 
+import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float, Num
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -50,11 +52,38 @@ def dropout(x: Float[Tensor, "..."], p: float, training: bool) -> Float[Tensor, 
     return (x * keep(x, dropped)).mul_(LEVELS / (LEVELS - dropped))
 
 
-def keep(x: Float[Tensor, "..."], dropped: int, generator: torch.Generator | None = None) -> Bool[Tensor, "..."]:
-    """Return which elements of something like `x` stay.
+def keep(
+    x: Float[Tensor, "..."],
+    dropped: int,
+    generator: torch.Generator | None = None,
+    *,
+    dtype: torch.dtype = torch.int8,
+) -> Num[Tensor, "..."]:
+    """Return 1 for each element of something like `x` that stays, and 0 for the others.
 
     Args:
         dropped: How many of `LEVELS` equally likely draws drop an element.
+        generator: PyTorch's, which gives the seed; its own by default.
+        dtype: Of the result. One byte is little to keep for a backward pass, and not a Boolean one, with which a
+            product takes twice as long.
     """
-    words = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(2**63), None, generator=generator)
-    return (words.view(torch.int16)[: x.numel()] >= LOWEST + dropped).view(x.shape)
+    seed = torch.randint(2**63 - 1, (), generator=generator)
+    bits = random_bits(-(-x.numel() // 4), seed).view(torch.int16)[: x.numel()].view(x.shape)
+    return torch.ge(bits, LOWEST + dropped, out=torch.empty(x.shape, dtype=dtype))
+
+
+# An operator, so that a step can be gone through with tensors that hold no numbers, such as a seed.
+@torch.library.custom_op("gptkit::random_bits", mutates_args=())
+def random_bits(words: int, seed: Tensor) -> Tensor:
+    """Return as many 64-bit words of random bits.
+
+    Source:
+        Doty-Humphrey, PractRand 0.94 (SFC64, as NumPy has it).
+    """
+    return torch.from_numpy(np.random.SFC64(int(seed)).random_raw(words).view(np.int64))
+
+
+@random_bits.register_fake
+def words_like(words: int, seed: Tensor) -> Tensor:
+    """Return as many words, that say nothing."""
+    return seed.new_empty(words, dtype=torch.int64)

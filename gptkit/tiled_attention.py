@@ -73,7 +73,8 @@ def tiles(
                 seen = visible.expand(B, H, T, S)[rows, :, queries]
                 scores.masked_fill_(~seen.reshape(scores.shape), -math.inf)
             weights = scores.softmax(dim=-1)
-            stays = keep(weights, dropped, generator).to(q.device) if dropped else None
+            # As numbers of the same kind, with which a product takes least time.
+            stays = keep(weights, dropped, generator, dtype=q.dtype).to(q.device) if dropped else None
             kept = weights if stays is None else weights * stays
             yield Tile(rows, queries, keys, q_r[:, queries], k_r[:, keys], v_r[:, keys], weights, kept, stays)
 

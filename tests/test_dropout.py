@@ -54,6 +54,19 @@ def test_the_seed_decides_it() -> None:
     assert not torch.equal(drawn(1), drawn(2))
 
 
+def test_another_seed_is_another_draw_and_the_next_one_too() -> None:
+    generator = torch.Generator().manual_seed(1)
+    first, second = (keep(torch.empty(1 << 16), 2**15, generator).float() for _ in range(2))
+    assert abs(torch.corrcoef(torch.stack([first, second]))[0, 1]) < 4 / 2**8
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.float32, torch.bfloat16])
+def test_what_stays_is_one_and_what_does_not_is_zero(dtype: torch.dtype) -> None:
+    kept = keep(torch.empty(3, 5), 2**15, torch.Generator().manual_seed(0), dtype=dtype)
+    assert (kept.shape, kept.dtype) == ((3, 5), dtype)
+    assert set(kept.flatten().tolist()) == {0, 1}
+
+
 def test_the_gradient_passes_where_the_element_stayed() -> None:
     x = torch.randn(1000, requires_grad=True)
     y = dropout(x, 0.3, training=True)
