@@ -3,12 +3,12 @@
 from collections.abc import Hashable
 
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from gptkit.compiled_pass import Compiled, CompiledPass, Compiler, OneToken, by_inductor, compile_pass
 from gptkit.decoder import CachedDecoder
 from gptkit.incremental import IncrementalModel
-from gptkit.memory_state import constants_of, tensors_of
+from gptkit.memory_state import Constant, constants_of, tensors_of
 
 
 class CompiledDecoder(CachedDecoder):
@@ -16,7 +16,7 @@ class CompiledDecoder(CachedDecoder):
 
     It is compiled at the second token that it is asked for, once for each number of rows. The first pass over a
     prompt is not: its length is another each time, and it is one pass. Weights may change from text to text; a
-    model whose parts or precision changed is compiled anew.
+    model whose parts, their settings or precision changed is compiled anew.
 
     `torch.compile` would look at each token whether its code still suits the model, and gather the weights. Here
     the pass becomes a function of tensors alone, and that is done once for a text. So a memory's state must lie in
@@ -56,13 +56,18 @@ class CompiledDecoder(CachedDecoder):
         self.state = [tensor for memory in self.memories for tensor in tensors_of(memory).values()]
         weights = one_token.tensors()
         kind = (
-            *self.model.modules(),
+            *(each for module in self.model.modules() for each in (module, *settings_of(module))),
             *(kind_of(tensor) for tensor in (token, *self.state, *weights.values())),
             *(pair for memory in self.memories for pair in constants_of(memory).items()),
         )
         if kind not in self.passes:
             self.passes[kind] = compile_pass(one_token, [token, self.first, *self.state], self.compiler)
         return self.passes[kind].given(weights)
+
+
+def settings_of(module: nn.Module) -> list[Hashable]:
+    """Return what a compiled pass takes for granted of a module besides its tensors."""
+    return [(name, value) for name, value in vars(module).items() if isinstance(value, Constant)]
 
 
 def kind_of(tensor: Tensor) -> Hashable:

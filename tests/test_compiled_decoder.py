@@ -93,6 +93,11 @@ def another_part(model: GPT) -> None:
     model.blocks[0].attention = small_model(FusedAttention, std=0.5).double().eval().blocks[0].attention
 
 
+def another_setting(model: GPT) -> None:
+    last: Any = model.norm
+    last.norm.eps = 1e6
+
+
 def weights_tied(model: GPT) -> None:
     model.head.weight = model.token_embedding.weight
 
@@ -105,6 +110,7 @@ def weights_tied(model: GPT) -> None:
         (weights_moved, 1),
         (another_precision, 2),
         (another_part, 2),
+        (another_setting, 2),
         (weights_tied, 1),
     ],
 )
