@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from gptkit.compiled_pass import Compiled, CompiledPass, Compiler, OneToken, by_inductor, compile_pass
 from gptkit.decoder import CachedDecoder
 from gptkit.incremental import IncrementalModel
-from gptkit.memory_state import Constant, constants_of, tensors_of
+from gptkit.memory_state import Constant, check_apart, constants_of, tensors_of
 
 
 class CompiledDecoder(CachedDecoder):
@@ -52,6 +52,7 @@ class CompiledDecoder(CachedDecoder):
 
     def ready(self, token: Int[Tensor, " B"]) -> Compiled:
         """Return the compiled pass for memories like this text's, given the weights as they are."""
+        check_apart(self.memories)
         one_token = OneToken(self.model, self.memories)
         self.state = [tensor for memory in self.memories for tensor in tensors_of(memory).values()]
         weights = one_token.tensors()

@@ -12,7 +12,7 @@ from torch.fx import GraphModule
 
 from gptkit.incremental import IncrementalModel, decode_one_token
 from gptkit.interfaces import Memory
-from gptkit.memory_state import check_apart, copy_state, with_tensors
+from gptkit.memory_state import copy_state, with_tensors
 
 Compiled = Callable[..., Sequence[Tensor]]
 Compiler = Callable[[GraphModule, list[Tensor]], Compiled]
@@ -81,7 +81,6 @@ def compile_pass(one_token: OneToken, example: list[Tensor], compiler: Compiler)
     Raises:
         NotImplementedError: If it cannot be compiled.
     """
-    check_apart(one_token.memories)
     try:
         # Traced as it runs, so that a part may be any Python whose course does not hang on the tensors.
         exported = torch.export.export(one_token, tuple(example), strict=False)
