@@ -82,8 +82,9 @@ def settle(
 
 def hold(group: list[Auto], plugins: Plugins, resolved: Resolved, conditions: "Conditions") -> Contest:
     """Return what came of measuring, or of having measured, every candidate of `auto`."""
-    from gptkit.contest import Rival, Row, compete  # noqa: PLC0415
+    from gptkit.contest import Row, compete  # noqa: PLC0415
     from gptkit.contest_cache import file_for, keep_rows, kept, key_of  # noqa: PLC0415
+    from gptkit.rival import Rival  # noqa: PLC0415
 
     auto, position = group[0], resolved.parts["position"]
     assembler = Assembler(resolved, plugins.registry)

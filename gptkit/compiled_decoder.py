@@ -46,24 +46,26 @@ class CompiledDecoder(CachedDecoder):
             NotImplementedError: If the pass cannot be compiled.
         """
         self.run = self.run or self.ready(token)
-        (logits,) = self.run(token, self.first, *self.state)
+        (logits,) = self.run(token)
         self.first += 1
         return logits
 
     def ready(self, token: Int[Tensor, " B"]) -> Compiled:
-        """Return the compiled pass for memories like this text's, given the weights as they are."""
+        """Return the compiled pass, given the weights as they are and this text's memories."""
         check_apart(self.memories)
         one_token = OneToken(self.model, self.memories)
-        self.state = [tensor for memory in self.memories for tensor in tensors_of(memory).values()]
         weights = one_token.tensors()
+        # Written in place, so that each token finds them as the last one left them.
+        rest = (self.first, *(tensor for memory in self.memories for tensor in tensors_of(memory).values()))
         kind = (
             *(each for module in self.model.modules() for each in (module, *settings_of(module))),
-            *(kind_of(tensor) for tensor in (token, *self.state, *weights.values())),
+            *(kind_of(tensor) for tensor in (token, *rest, *weights.values())),
             *(pair for memory in self.memories for pair in constants_of(memory).items()),
         )
         if kind not in self.passes:
-            self.passes[kind] = compile_pass(one_token, [token, self.first, *self.state], self.compiler)
-        return self.passes[kind].given(weights)
+            self.passes[kind] = compile_pass(one_token, [token, *rest], self.compiler)
+        run = self.passes[kind].given(weights)
+        return lambda token: run(token, *rest)
 
 
 def settings_of(module: nn.Module) -> list[Hashable]:

@@ -93,7 +93,7 @@ def compile_pass(one_token: OneToken, example: list[Tensor], compiler: Compiler)
     except Exception as error:
         # Of many kinds: what a stranger's part does with tensors that hold nothing, and what a compiler refuses.
         raise NotImplementedError(
-            f"the pass of one token cannot be compiled: {type(error).__name__}: {error}"
+            f"compiling the pass of one token failed: {type(error).__name__}: {error}"
         ) from error
 
 

@@ -1,62 +1,27 @@
-"""Which attention is the fastest here, of those that are right: one pass of training, forward and backward.
+"""Which attention is the fastest here, of those that may be chosen: one pass of training, forward and backward."""
 
-Nobody is timed who does not hold the contract at that very shape, as in the benchmarks: output and gradients equal
-to those of `naive`, in `attend` and in the whole part, and dropout at its rate where the recipe has some.
-"""
-
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gptkit.attention import SoftmaxAttention
 from gptkit.conditions import Conditions
-from gptkit.errors import GptkitError
 from gptkit.hardware import DTYPES, make_deterministic
-from gptkit.interfaces import Attention, Place, Position
+from gptkit.interfaces import Place, Position
 from gptkit.interleave import Clock, clock_of, median_seconds
 from gptkit.memory import kept_for_backward
+from gptkit.rival import PATIENCE_SECONDS, Rival, reason_to_refuse, said_by
 from gptkit.seeds import seeded
 from gptkit.testing.attend_equivalence import expect
-from gptkit.testing.case import Build
-from gptkit.testing.dropout_laws import dropout_has_its_rate, output_dropout_has_its_rate
-from gptkit.testing.gate import failure, reason_against, reason_against_part
 from gptkit.testing.guards import TookTooLong, at_most
 from gptkit.testing.subject import file_of
 
-# Of the proof of one attention, and of its first pass, which may compile.
-PATIENCE_SECONDS = 120.0
-# A whole part is proven on no longer input: what it adds to `attend` is position by position.
-PART_POSITIONS = 256
 # An accelerator answers in microseconds.
 CALLS = 10
-# Times that an attention drops out, to see its rate.
-DRAWS = 32
-
-Builder = Callable[[], Attention]
-
-
-@dataclass(frozen=True)
-class Rival:
-    """An attention that may be chosen.
-
-    Args:
-        owner: The plugin that offers it, with its version.
-        part: Its class.
-        options: As the recipe gives them, and defaults.
-        build: Makes it for the recipe, on the CPU.
-    """
-
-    name: str
-    owner: str
-    part: type[SoftmaxAttention]
-    options: Mapping[str, Any]
-    build: Builder
 
 
 @dataclass(frozen=True)
@@ -97,42 +62,6 @@ def compete(
         Row(name, why=reason) if reason else Row(name, seconds[name], kept=passes[name].kept)
         for name, reason in why.items()
     ]
-
-
-def reason_to_refuse(rival: Rival, conditions: Conditions) -> str:
-    """Return why an attention does not hold its contract here; or nothing."""
-    try:
-        with at_most(PATIENCE_SECONDS, file_of(rival.part)):
-            return next((reason for reason in reasons(rival, conditions) if reason), "")
-    # A stranger's part may raise anything, and `sys.exit` too.
-    except (Exception, SystemExit, TookTooLong) as error:
-        return said_by(error)
-
-
-def reasons(rival: Rival, conditions: Conditions) -> Iterator[str | None]:
-    """Yield what comes of each proof of an attention: why it fails, or None."""
-    build: Build[SoftmaxAttention] = partial(rival.part, **rival.options)
-    case, block_size = conditions.case(), conditions.dims.block_size
-    # It must take the recipe's own sizes too, some of which no case has.
-    rival.build()
-    yield reason_against(case.build(build), case)
-    T = min(case.T, PART_POSITIONS)
-    short = replace(case, B=min(case.B, 2), T=T, spare=block_size - T)
-    yield reason_against_part(build, short)
-    if conditions.dims.dropout:
-        # As long as a head is wide, because a channel then shows the weight of a key.
-        square = replace(case, B=1, T=case.D, spare=max(0, block_size - case.D))
-        yield failure(lambda: dropout_has_its_rate(build, square, draws=DRAWS), square)
-        yield failure(lambda: output_dropout_has_its_rate(build, square, draws=DRAWS), square)
-
-
-def said_by(error: BaseException) -> str:
-    """Return what an attention says that cannot be built, cannot do a pass or does not end one."""
-    if isinstance(error, TookTooLong):
-        return str(error)
-    # What the assembler says of it is for whoever chose it by name.
-    cause = error.__cause__ if isinstance(error, GptkitError) and error.__cause__ else error
-    return " ".join(f"{type(cause).__name__}: {cause}".split())
 
 
 class Projected(nn.Module):

@@ -14,7 +14,8 @@ import torch
 
 from gptkit.cache import cache_directory, keep
 from gptkit.conditions import Conditions
-from gptkit.contest import Rival, Row
+from gptkit.contest import Row
+from gptkit.rival import Rival
 
 Key = Mapping[str, Any]
 

@@ -116,7 +116,7 @@ def test_a_stranger_that_holds_the_contract_may_be_chosen(tmp_path: Path, costs:
 def test_where_nobody_holds_the_contract_the_recipe_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gptkit.contest.reason_against", lambda attention, case: "it is wrong")
+    monkeypatch.setattr("gptkit.rival.reason_against", lambda attention, case: "it is wrong")
     with pytest.raises(RecipeError) as caught:
         prepare(write_auto(tmp_path))
     assert re.fullmatch(

@@ -205,6 +205,20 @@ def test_a_memory_that_would_be_wrong_when_compiled_is_refused(
         model.generate(PROMPT, 3, decoder=CompiledDecoder(model, compiler=Counting()))
 
 
+def test_each_text_has_memories_that_are_looked_at(model: GPT, monkeypatch: pytest.MonkeyPatch) -> None:
+    kinds = iter((KVCache, Sharing))
+
+    def memories(batch_size: int) -> list[Memory]:
+        kind = next(kinds)
+        return [kind(batch_size, 2, 8, 4, like=model.head.weight) for _ in model.blocks]
+
+    monkeypatch.setattr(model, "new_memories", memories)
+    decoder = CompiledDecoder(model, compiler=Counting())
+    model.generate(PROMPT, 3, decoder=decoder)
+    with pytest.raises(NotImplementedError, match=r"shares its storage"):
+        model.generate(PROMPT, 3, decoder=decoder)
+
+
 class Looking(Norm):
     """Does one thing or another, as its input is."""
 
@@ -214,7 +228,7 @@ class Looking(Norm):
 
 def test_a_part_whose_course_hangs_on_numbers_is_refused(model: GPT) -> None:
     model.norm = Looking(model.dims)
-    with pytest.raises(NotImplementedError, match=r"^the pass of one token cannot be compiled: \w+: "):
+    with pytest.raises(NotImplementedError, match=r"^compiling the pass of one token failed: \w+: "):
         model.generate(PROMPT, 3, decoder=CompiledDecoder(model))
 
 

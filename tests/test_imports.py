@@ -28,7 +28,7 @@ LEVELS = [
     ["memory", "footprint", "fit", "evaluate", "text", "events", "plot"],
     ["run_files", "run_dir", "trust", "trained"],
     # The contract stands here because an attention that `auto` chooses must hold it.
-    ["testing", "interleave", "conditions", "contest", "contest_cache", "choose_attention"],
+    ["testing", "interleave", "conditions", "rival", "contest", "contest_cache", "choose_attention"],
     ["experiment", "building", "dry_step", "trial", "resize", "pace", "measure", "plan", "session", "failure"],
     ["run", "resume", "bench", "cli", "__main__"],
 ]

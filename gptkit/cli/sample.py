@@ -96,5 +96,5 @@ def sample(
         except (TorchDynamoException, NotImplementedError) as error:
             if not compile:
                 raise
-            raise GptkitError(f"--compile: {error}") from None
+            raise GptkitError(f"--compile: this model cannot be compiled here: {error}") from None
         print()

@@ -66,7 +66,10 @@ def test_a_model_that_cannot_be_compiled_is_told(
     monkeypatch.setattr("torch._inductor.standalone_compile", refuse)
     outcome = gptkit("sample", trained, "--compile", "--tokens", "3", "--device", "cpu")
     assert outcome.code == 1
-    assert outcome.err == "--compile: the pass of one token cannot be compiled: RuntimeError: no such kernel\n"
+    assert outcome.err == (
+        "--compile: this model cannot be compiled here: compiling the pass of one token failed: "
+        "RuntimeError: no such kernel\n"
+    )
 
 
 def test_without_a_compiler_it_says_what_is_missing(
