@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from gptkit.bench.clock import Pace
+from gptkit.bench.clock import Rounds
 from gptkit.bench.row import Row, Spread
 
 HERE = Path(__file__).parent
@@ -71,12 +71,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture(scope="session")
-def pace(pytestconfig: pytest.Config) -> Pace:
+def rounds(pytestconfig: pytest.Config) -> Rounds:
     """Return how often to measure; once with --benchmark-disable, which wants no times."""
     if pytestconfig.getoption("--benchmark-disable"):
-        return Pace(repeats=1, at_least=0.0)
+        return Rounds(repeats=1, at_least=0.0)
     try:
-        return Pace(repeats=pytestconfig.getoption("--repeats"))
+        return Rounds(repeats=pytestconfig.getoption("--repeats"))
     except ValueError as error:
         raise pytest.UsageError(f"--repeats: {error}") from None
 

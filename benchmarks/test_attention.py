@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from gptkit.bench.attention import REFERENCE, label, time_attend, time_whole, to_time_whole, with_attend
-from gptkit.bench.clock import Pace
-from gptkit.bench.passes import PASSES
+from gptkit.bench.attention_passes import PASSES
+from gptkit.bench.clock import Rounds
 from gptkit.bench.row import Row
-from gptkit.plugins import Plugins
-from gptkit.registry import Registry
+from gptkit.registry.loader import Plugins
+from gptkit.registry.registry import Registry
 from gptkit.testing.case import Case
 
 from .conftest import Report
@@ -46,27 +46,39 @@ def registry(pytestconfig: pytest.Config) -> Registry:
 @each_case
 @each_pass
 def test_attend(
-    report: Report, registry: Registry, rivals: frozenset[str], pace: Pace, contestant: str, which: str, case: Case
+    report: Report,
+    registry: Registry,
+    rivals: frozenset[str],
+    rounds: Rounds,
+    contestant: str,
+    which: str,
+    case: Case,
 ) -> None:
-    report(attend_rows(registry, rivals | {REFERENCE}, case, which, pace), contestant)
+    report(attend_rows(registry, rivals | {REFERENCE}, case, which, rounds), contestant)
 
 
 @each_case
 @each_pass
 def test_whole(
-    report: Report, registry: Registry, rivals: frozenset[str], pace: Pace, contestant: str, which: str, case: Case
+    report: Report,
+    registry: Registry,
+    rivals: frozenset[str],
+    rounds: Rounds,
+    contestant: str,
+    which: str,
+    case: Case,
 ) -> None:
-    report(whole_rows(registry, rivals | {REFERENCE}, case, which, pace), contestant)
+    report(whole_rows(registry, rivals | {REFERENCE}, case, which, rounds), contestant)
 
 
 # All contestants take turns in one measurement, of which each has its test.
 @cache
-def attend_rows(registry: Registry, names: frozenset[str], case: Case, which: str, pace: Pace) -> list[Row]:
+def attend_rows(registry: Registry, names: frozenset[str], case: Case, which: str, rounds: Rounds) -> list[Row]:
     found = with_attend(registry)
-    return time_attend({name: found[name] for name in sorted(names)}, case, which, pace)
+    return time_attend({name: found[name] for name in sorted(names)}, case, which, rounds)
 
 
 @cache
-def whole_rows(registry: Registry, names: frozenset[str], case: Case, which: str, pace: Pace) -> list[Row]:
+def whole_rows(registry: Registry, names: frozenset[str], case: Case, which: str, rounds: Rounds) -> list[Row]:
     found = to_time_whole(registry)
-    return time_whole({name: found[name] for name in sorted(names)}, case, which, pace)
+    return time_whole({name: found[name] for name in sorted(names)}, case, which, rounds)

@@ -15,8 +15,8 @@ from torch.nn import functional as F
 from gptkit.bench.baseline import BASELINE, baseline, copy_weights, plain_model
 from gptkit.bench.row import Row, rows_of
 from gptkit.bench.training import OURS
-from gptkit.experiment import Experiment, prepare
-from gptkit.train import train
+from gptkit.run.prepare import PreparedRun, prepare
+from gptkit.training.train import train
 
 from .conftest import Report
 
@@ -55,8 +55,8 @@ def curves() -> tuple[list[Row], dict[str, list[list[float]]]]:
     for seed in SEEDS:
         for name, times in seconds.items():
             wanted = (f"train.seed={seed}", f"train.max_iters={STEPS}", f"train.dtype={DTYPES.get(name, 'fp32')}")
-            experiment = prepare(RECIPE, overrides=[*SETTINGS, *wanted])
-            took, found = learn(experiment, is_plain=name == BASELINE)
+            prepared = prepare(RECIPE, overrides=[*SETTINGS, *wanted])
+            took, found = learn(prepared, is_plain=name == BASELINE)
             times.append(took)
             for column, loss in zip(losses[name], found, strict=True):
                 column.append(loss)
@@ -71,10 +71,10 @@ def curves() -> tuple[list[Row], dict[str, list[list[float]]]]:
     return rows_of(group, {name: tuple(each) for name, each in seconds.items()}, BASELINE, facts), losses
 
 
-def learn(experiment: Experiment, *, is_plain: bool) -> tuple[float, list[float]]:
+def learn(prepared: PreparedRun, *, is_plain: bool) -> tuple[float, list[float]]:
     """Return the seconds of a step, and the losses on the way; all start with gptkit's weights."""
-    device, settings = experiment.device.value, experiment.resolved.train
-    model = experiment.model.to(device)
+    device, settings = prepared.device.value, prepared.resolved.train
+    model = prepared.model.to(device)
     program = baseline()
     assert program is not None, "it stands beside this file"
     plain = plain_model(program, model.dims)
@@ -83,20 +83,20 @@ def learn(experiment: Experiment, *, is_plain: bool) -> tuple[float, list[float]
     if is_plain:
         torch.manual_seed(settings.seed)
         its_optimizer = torch.optim.AdamW(plain.parameters(), lr=1e-3)
-        text = experiment.data.train.long()
+        text = prepared.data.train.long()
 
         def step() -> None:
             program.train_step(plain.train(), its_optimizer, text, settings.batch_size)
 
     else:
-        optimizer = experiment.assembler.optimizer().build(model.parameter_groups())
-        tokens = experiment.data.train_on(device)
-        steps = train(model, tokens, optimizer, lambda _: 1.0, settings, dtype=experiment.dtype.value)
+        optimizer = prepared.assembler.optimizer().build(model.parameter_groups())
+        tokens = prepared.data.train_on(device)
+        steps = train(model, tokens, optimizer, lambda _: 1.0, settings, dtype=prepared.dtype.value)
 
         def step() -> None:
             next(steps)
 
-    return followed(step, lambda: loss_of(model, plain, experiment.data.validation, is_plain=is_plain))
+    return followed(step, lambda: loss_of(model, plain, prepared.data.validation, is_plain=is_plain))
 
 
 def followed(step: Callable[[], None], loss: Callable[[], float]) -> tuple[float, list[float]]:

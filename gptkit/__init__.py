@@ -3,18 +3,18 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from gptkit.hookspecs import hookimpl
+from gptkit.errors import GptkitError
+from gptkit.hookspecs import Register, hookimpl
+from gptkit.version import __version__
 
 if TYPE_CHECKING:
-    from gptkit.building import build as build
-    from gptkit.trained import load as load
+    from gptkit.api import build as build, load as load, train as train
+    from gptkit.model import GPT as GPT
 
-__version__ = "0.1.0"
-__all__ = ["__version__", "build", "hookimpl", "load"]
+__all__ = ["GPT", "GptkitError", "Register", "__version__", "build", "hookimpl", "load", "train"]
 
-# Both need torch, which takes a second or two to import: `gptkit --help` must not wait for it. Neither is called
-# what a module is called, which would take its place here as soon as it is imported.
-_LAZY = {"build": "gptkit.building", "load": "gptkit.trained"}
+# These need torch, which takes a second or two to import: `gptkit --help` must not wait for it.
+_LAZY = {"GPT": "gptkit.model", "build": "gptkit.api", "load": "gptkit.api", "train": "gptkit.api"}
 
 
 def __getattr__(name: str) -> Any:

@@ -6,9 +6,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from gptkit.generate import LanguageModel
-from gptkit.interfaces import Block, Dims, Memory, Norm, ParameterGroups, Place, Position
-from gptkit.layers import Embedding, Linear
+from gptkit.decoding.decoder import Decoder
+from gptkit.decoding.generate import choose_decoder, stream
+from gptkit.decoding.language_model import LanguageModel
+from gptkit.decoding.sampling import Sampling
+from gptkit.interfaces import AttentionContext, Block, Dims, LayerCache, Norm, ParameterGroups, Position
+from gptkit.nn import Embedding, Linear
 
 
 class GPT(LanguageModel):
@@ -35,43 +38,81 @@ class GPT(LanguageModel):
     def forward(
         self,
         tokens: Int[Tensor, "B T"],
-        first: int | Int[Tensor, ""] = 0,
-        memories: Sequence[Memory] | None = None,
+        start_pos: int | Int[Tensor, ""] = 0,
+        caches: Sequence[LayerCache] | None = None,
     ) -> Float[Tensor, "B T V"]:
         """Return the logits of the token after each.
 
         Args:
-            first: Position of the first token, counted from 0.
-            memories: What each layer keeps of the tokens before; none looks at these tokens alone.
+            start_pos: Position of the first token, counted from 0.
+            caches: What each layer keeps of the tokens before; none looks at these tokens alone.
 
         Raises:
             ValueError: If there are more tokens than the context holds.
         """
-        places = self.places(tokens, first, memories)
-        x = self.position.embed(self.token_embedding(tokens), first)
-        for block, at in zip(self.blocks, places, strict=True):
-            x = block(x, at)
+        contexts = self.contexts(tokens, start_pos, caches)
+        x = self.position.embed(self.token_embedding(tokens), start_pos)
+        for block, ctx in zip(self.blocks, contexts, strict=True):
+            x = block(x, ctx)
         return self.head(self.norm(x))
 
-    def places(
-        self, tokens: Int[Tensor, "B T"], first: int | Int[Tensor, ""], memories: Sequence[Memory] | None
-    ) -> list[Place]:
+    def contexts(
+        self, tokens: Int[Tensor, "B T"], start_pos: int | Int[Tensor, ""], caches: Sequence[LayerCache] | None
+    ) -> list[AttentionContext]:
         """Return where the tokens stand, for each layer."""
         T, longest = tokens.shape[1], self.dims.block_size
         if T > longest:
             raise ValueError(
                 f"{T} tokens do not fit the context of {longest} (block_size): pass the last {longest}"
             )
-        if memories is None:
-            return [Place(first, self.position)] * len(self.blocks)
+        if caches is None:
+            return [AttentionContext(start_pos, self.position)] * len(self.blocks)
         slots = torch.arange(longest, device=tokens.device)
-        visible = slots <= (slots[:T] + first)[:, None]  # (T, S)
-        return [Place(first, self.position, memory, visible) for memory in memories]
+        attn_mask = slots <= (slots[:T] + start_pos)[:, None]  # (T, S)
+        return [AttentionContext(start_pos, self.position, cache, attn_mask) for cache in caches]
 
-    def new_memories(self, batch_size: int) -> list[Memory]:
+    def new_caches(self, batch_size: int) -> list[LayerCache]:
         """Return each layer's empty memory, for a whole context."""
         blocks = [block for block in self.blocks if isinstance(block, Block)]
-        return [block.new_memory(batch_size, self.dims.block_size) for block in blocks]
+        return [block.new_cache(batch_size, self.dims.block_size) for block in blocks]
+
+    def generate(
+        self,
+        tokens: Int[Tensor, "B T"],
+        max_new_tokens: int,
+        *,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        generator: torch.Generator | None = None,
+        use_cache: bool = True,
+        decoder: Decoder | None = None,
+    ) -> Int[Tensor, "B T2"]:
+        """Return the tokens with new ones behind them.
+
+        Args:
+            temperature: Divides the logits; 0 takes the likeliest token.
+            top_k: How many of the likeliest tokens may be drawn.
+            top_p: Share of the probability that the likeliest tokens, which may be drawn, make up.
+            generator: Source of the draws; PyTorch's own by default.
+            use_cache: Whether each layer keeps the keys and values of earlier tokens. It changes the time,
+                not the text.
+            decoder: What computes the tokens, such as a `CompiledDecoder` of this model. It changes the time,
+                not the text.
+
+        Raises:
+            ValueError: If there is no token to go on from, a number is out of its range, the logits hold a NaN,
+                or the decoder is another model's.
+        """
+        new = stream(
+            self,
+            tokens,
+            max_new_tokens,
+            sampling=Sampling(temperature, top_k, top_p),
+            generator=generator,
+            decoder=choose_decoder(self, decoder, use_cache=use_cache),
+        )
+        return torch.cat([tokens, *(chunk.T for chunk in new)], dim=1)
 
     def parameter_groups(self) -> ParameterGroups:
         """Return the parameters by what they do."""

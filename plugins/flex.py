@@ -12,9 +12,9 @@ from torch.autograd.function import once_differentiable
 from torch.nn.attention.flex_attention import flex_attention
 
 import gptkit
-from gptkit.attention import SoftmaxAttention, causal
 from gptkit.hookspecs import Register
 from gptkit.interfaces import Dims
+from gptkit.nn import SoftmaxAttention, causal_mask
 
 
 class FlexAttention(SoftmaxAttention):
@@ -44,53 +44,53 @@ class FlexAttention(SoftmaxAttention):
         q: Float[Tensor, "B H T D"],
         k: Float[Tensor, "B H S D"],
         v: Float[Tensor, "B H S D"],
-        visible: Bool[Tensor, "..."] | None = None,
+        attn_mask: Bool[Tensor, "..."] | None = None,
     ) -> Float[Tensor, "B H T D"]:
         """Return the attention that FlexAttention computes."""
-        visible = causal(q, k) if visible is None else visible
-        visible = visible.expand(*q.shape[:3], k.shape[2])  # (B, H, T, S)
+        attn_mask = causal_mask(q, k) if attn_mask is None else attn_mask
+        attn_mask = attn_mask.expand(*q.shape[:3], k.shape[2])  # (B, H, T, S)
         if q.is_cuda:
-            return flex(q, k, v, visible)
+            return flex(q, k, v, attn_mask)
         # The other device here is "meta", which has shapes but no numbers and which PyTorch refuses.
         if torch.compiler.is_compiling() or q.is_meta:
-            return plain(q, k, v, visible)
+            return plain(q, k, v, attn_mask)
         recomputing: Callable[..., Tensor] = FlexRecomputed.apply
-        return recomputing(q, k, v, visible)
+        return recomputing(q, k, v, attn_mask)
 
 
 class FlexRecomputed(torch.autograd.Function):
     """`flex` with the backward of `plain`, because PyTorch refuses inputs that want a gradient on a CPU."""
 
     @staticmethod
-    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, visible: Tensor) -> Tensor:
+    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, attn_mask: Tensor) -> Tensor:
         """Return the attention."""
-        ctx.save_for_backward(q, k, v, visible)
+        ctx.save_for_backward(q, k, v, attn_mask)
         # Otherwise PyTorch traces it anew for each shape, which takes a second and fuses nothing.
         with torch.compiler.set_stance("force_eager"):
-            return flex(q.detach(), k.detach(), v.detach(), visible)
+            return flex(q.detach(), k.detach(), v.detach(), attn_mask)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         """Return the gradients of queries, keys and values."""
-        *inputs, visible = ctx.saved_tensors
+        *inputs, attn_mask = ctx.saved_tensors
         q, k, v = (each.detach().requires_grad_() for each in inputs)
         with torch.enable_grad():
-            y = plain(q, k, v, visible)
+            y = plain(q, k, v, attn_mask)
         return (*torch.autograd.grad(y, (q, k, v), gradient), None)
 
 
-def plain(q: Tensor, k: Tensor, v: Tensor, visible: Tensor) -> Tensor:
+def plain(q: Tensor, k: Tensor, v: Tensor, attn_mask: Tensor) -> Tensor:
     """Return what `flex` does, by the formula."""
     scores = (q / math.sqrt(q.shape[3])) @ k.mT  # (B, H, T, S)
-    return scores.masked_fill(~visible, -math.inf).softmax(dim=-1) @ v  # (B, H, T, D)
+    return scores.masked_fill(~attn_mask, -math.inf).softmax(dim=-1) @ v  # (B, H, T, D)
 
 
-def flex(q: Tensor, k: Tensor, v: Tensor, visible: Tensor) -> Tensor:
+def flex(q: Tensor, k: Tensor, v: Tensor, attn_mask: Tensor) -> Tensor:
     """Return what `flex_attention` computes where a key that is not visible has a score of -∞."""
 
     def hide(score: Tensor, b: Tensor, h: Tensor, i: Tensor, j: Tensor) -> Tensor:
-        return torch.where(visible[b, h, i, j], score, -math.inf)
+        return torch.where(attn_mask[b, h, i, j], score, -math.inf)
 
     if torch.compiler.is_compiling():
         return flex_attention(q, k, v, score_mod=hide)

@@ -10,12 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import gptkit
-from gptkit.attention import causal
-from gptkit.dropout import Dropout
 from gptkit.hookspecs import Register
-from gptkit.interfaces import Attention, Dims, HasReference, Place
-from gptkit.kv_cache import KVCache
-from gptkit.layers import Linear
+from gptkit.interfaces import Attention, AttentionContext, Dims, HasReference
+from gptkit.nn import Dropout, KVCache, Linear, causal_mask
 
 
 class GroupedQueryAttention(Attention, HasReference):
@@ -46,24 +43,28 @@ class GroupedQueryAttention(Attention, HasReference):
         self.dims, self.kv_heads, self.dropout = dims, kv_heads, dims.dropout
         self.qkv = Linear(dims.n_embd, (dims.n_head + 2 * kv_heads) * dims.head_width, bias=qkv_bias)
         self.out = Linear(dims.n_embd, dims.n_embd, bias=out_bias)
-        self.drop_out = Dropout(dims.dropout)
+        self.resid_dropout = Dropout(dims.dropout)
 
-    def forward(self, x: Float[Tensor, "B T C"], at: Place = Place()) -> Float[Tensor, "B T C"]:
+    def forward(
+        self, x: Float[Tensor, "B T C"], ctx: AttentionContext = AttentionContext()
+    ) -> Float[Tensor, "B T C"]:
         """Return what each position gathered from those it may see."""
         heads = rearrange(self.qkv(x), "B T (heads D) -> B heads T D", D=self.dims.head_width)
         q, k, v = heads.split((self.dims.n_head, self.kv_heads, self.kv_heads), dim=1)
-        q, k = at.turn(q, k)
-        k, v = at.remember(k, v)
+        q, k = ctx.rotate(q, k)
+        k, v = ctx.update(k, v)
         # `is_causal` aligns top-left, so it is right for square inputs alone.
-        square = at.visible is None and at.memory is None
-        visible = None if square else torch.atleast_2d(causal(q, k) if at.visible is None else at.visible)
+        square = ctx.attn_mask is None and ctx.cache is None
+        attn_mask = (
+            None if square else torch.atleast_2d(causal_mask(q, k) if ctx.attn_mask is None else ctx.attn_mask)
+        )
         dropout = self.dropout if self.training else 0.0
         y = F.scaled_dot_product_attention(
-            q, k, v, attn_mask=visible, dropout_p=dropout, is_causal=square, enable_gqa=True
+            q, k, v, attn_mask=attn_mask, dropout_p=dropout, is_causal=square, enable_gqa=True
         )  # (B, H, T, D)
-        return self.drop_out(self.out(rearrange(y, "B H T D -> B T (H D)")))
+        return self.resid_dropout(self.out(rearrange(y, "B H T D -> B T (H D)")))
 
-    def new_memory(self, batch_size: int, length: int) -> KVCache:
+    def new_cache(self, batch_size: int, length: int) -> KVCache:
         """Return an empty cache of as many heads as the keys have."""
         return KVCache(batch_size, self.kv_heads, length, self.dims.head_width, like=self.out.weight)
 
@@ -82,16 +83,18 @@ class RepeatedKeys(nn.Module):
         self.qkv = Linear(dims.n_embd, (dims.n_head + 2 * kv_heads) * dims.head_width, bias=qkv_bias)
         self.out = Linear(dims.n_embd, dims.n_embd, bias=out_bias)
 
-    def forward(self, x: Float[Tensor, "B T C"], at: Place = Place()) -> Float[Tensor, "B T C"]:
+    def forward(
+        self, x: Float[Tensor, "B T C"], ctx: AttentionContext = AttentionContext()
+    ) -> Float[Tensor, "B T C"]:
         """Return what each position gathered from those it may see."""
         heads = rearrange(self.qkv(x), "B T (heads D) -> B heads T D", D=self.dims.head_width)
         q, k, v = heads.split((self.dims.n_head, self.kv_heads, self.kv_heads), dim=1)
         group = self.dims.n_head // self.kv_heads
         k, v = (repeat(each, "B K T D -> B (K group) T D", group=group) for each in (k, v))  # (B, H, T, D)
-        q, k = at.turn(q, k)
-        visible = causal(q, k) if at.visible is None else at.visible
+        q, k = ctx.rotate(q, k)
+        attn_mask = causal_mask(q, k) if ctx.attn_mask is None else ctx.attn_mask
         scores = q @ k.mT / math.sqrt(q.shape[3])  # (B, H, T, T)
-        y = scores.masked_fill(~visible, -math.inf).softmax(dim=-1) @ v  # (B, H, T, D)
+        y = scores.masked_fill(~attn_mask, -math.inf).softmax(dim=-1) @ v  # (B, H, T, D)
         return self.out(rearrange(y, "B H T D -> B T (H D)"))
 
 

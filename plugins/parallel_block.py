@@ -5,7 +5,7 @@ from torch import Tensor
 
 import gptkit
 from gptkit.hookspecs import Register
-from gptkit.interfaces import Block, Dims, Parts, Place
+from gptkit.interfaces import AttentionContext, Block, BlockParts, Dims
 
 
 class ParallelBlock(Block):
@@ -15,16 +15,18 @@ class ParallelBlock(Block):
         Wang and Komatsuzaki 2021, https://github.com/kingoflolz/mesh-transformer-jax.
     """
 
-    def __init__(self, dims: Dims, parts: Parts) -> None:
+    def __init__(self, dims: Dims, parts: BlockParts) -> None:
         super().__init__(dims, parts)
-        self.norm = parts.norm()
-        self.attention = parts.attention()
-        self.feed_forward = parts.feed_forward()
+        self.norm = parts.norm(dims)
+        self.attention = parts.attention(dims)
+        self.feed_forward = parts.feed_forward(dims)
 
-    def forward(self, x: Float[Tensor, "B T C"], at: Place = Place()) -> Float[Tensor, "B T C"]:
+    def forward(
+        self, x: Float[Tensor, "B T C"], ctx: AttentionContext = AttentionContext()
+    ) -> Float[Tensor, "B T C"]:
         """Return the residual stream after this block."""
         y = self.norm(x)
-        return x + self.attention(y, at) + self.feed_forward(y)
+        return x + self.attention(y, ctx) + self.feed_forward(y)
 
 
 @gptkit.hookimpl

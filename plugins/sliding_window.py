@@ -10,13 +10,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import gptkit
-from gptkit.dropout import Dropout
 from gptkit.hookspecs import Register
-from gptkit.interfaces import Attention, Dims, HasReference, Memory, Place
-from gptkit.layers import Linear
+from gptkit.interfaces import Attention, AttentionContext, Dims, HasReference, LayerCache
+from gptkit.nn import Dropout, Linear
 
 
-class WindowCache(Memory):
+class WindowCache(LayerCache):
     """Keys and values of the last `window` positions, in a ring: position p lies in slot p mod `window`.
 
     Each pass goes on where the one before it ended.
@@ -30,17 +29,17 @@ class WindowCache(Memory):
         self.keys = like.new_zeros(batch_size, n_head, window, head_width)
         self.values = torch.zeros_like(self.keys)
 
-    def append(
-        self, k: Float[Tensor, "B H T D"], v: Float[Tensor, "B H T D"], first: int | Int[Tensor, ""]
+    def update(
+        self, k: Float[Tensor, "B H T D"], v: Float[Tensor, "B H T D"], start_pos: int | Int[Tensor, ""]
     ) -> tuple[Float[Tensor, "B H S D"], Float[Tensor, "B H S D"]]:
-        """Return what positions `first` - `window` to `first` - 1 left, in order, and behind it what is new.
+        """Return the keys and values of the `window` positions before `start_pos`, in order, then the new ones.
 
         Of positions before 0, and of those never written, there are zeros or worse: the caller hides them.
         """
-        before = (torch.arange(self.window, device=k.device) + first) % self.window
+        before = (torch.arange(self.window, device=k.device) + start_pos) % self.window
         kept_k, kept_v = self.keys[:, :, before], self.values[:, :, before]
         # Of a pass longer than the window, the last positions alone: no slot is written twice.
-        slots = (torch.arange(k.shape[2], device=k.device)[-self.window :] + first) % self.window
+        slots = (torch.arange(k.shape[2], device=k.device)[-self.window :] + start_pos) % self.window
         self.keys.index_copy_(2, slots, k[:, :, -self.window :])
         self.values.index_copy_(2, slots, v[:, :, -self.window :])
         return torch.cat((kept_k, k), dim=2), torch.cat((kept_v, v), dim=2)  # (B, H, window + T, D)
@@ -77,17 +76,19 @@ class SlidingWindowAttention(Attention, HasReference):
         self.dims, self.window, self.dropout = dims, window, dims.dropout
         self.qkv = Linear(dims.n_embd, 3 * dims.n_embd, bias=qkv_bias)
         self.out = Linear(dims.n_embd, dims.n_embd, bias=out_bias)
-        self.drop_out = Dropout(dims.dropout)
+        self.resid_dropout = Dropout(dims.dropout)
 
-    def forward(self, x: Float[Tensor, "B T C"], at: Place = Place()) -> Float[Tensor, "B T C"]:
+    def forward(
+        self, x: Float[Tensor, "B T C"], ctx: AttentionContext = AttentionContext()
+    ) -> Float[Tensor, "B T C"]:
         """Return what each position gathered from those it may see."""
         q, k, v = rearrange(self.qkv(x), "B T (three H D) -> three B H T D", three=3, H=self.dims.n_head)
-        q, k = at.turn(q, k)
-        k, v = at.remember(k, v)
-        # On the last axis of `visible`, position p stands at p if there is a cache; else the last key is the last.
-        start = at.first if isinstance(at.memory, WindowCache) else k.shape[2] - q.shape[2]
-        y = self.attend(q, k, v, start, at.visible)  # (B, H, T, D)
-        return self.drop_out(self.out(rearrange(y, "B H T D -> B T (H D)")))
+        q, k = ctx.rotate(q, k)
+        k, v = ctx.update(k, v)
+        # With a cache, position p is column p of `attn_mask`; without one, the last key is the last column.
+        start = ctx.start_pos if isinstance(ctx.cache, WindowCache) else k.shape[2] - q.shape[2]
+        y = self.attend(q, k, v, start, ctx.attn_mask)  # (B, H, T, D)
+        return self.resid_dropout(self.out(rearrange(y, "B H T D -> B T (H D)")))
 
     def attend(
         self,
@@ -95,12 +96,12 @@ class SlidingWindowAttention(Attention, HasReference):
         k: Float[Tensor, "B H S D"],
         v: Float[Tensor, "B H S D"],
         start: int | Int[Tensor, ""],
-        visible: Bool[Tensor, "..."] | None = None,
+        attn_mask: Bool[Tensor, "..."] | None = None,
     ) -> Float[Tensor, "B H T D"]:
         """Return the mean of the values in each query's window, the last of which are the queries' own.
 
         Args:
-            start: Where the first query's own key stands on the last axis of `visible`.
+            start: Where the first query's own key stands on the last axis of `attn_mask`.
         """
         B, T, window = q.shape[0], q.shape[2], self.window
         chunk = window if T > window else T
@@ -115,15 +116,15 @@ class SlidingWindowAttention(Attention, HasReference):
         i = chunks + torch.arange(chunk, device=q.device)[:, None]  # (n, Q, 1)
         j = chunks + torch.arange(-window, chunk, device=q.device)  # (n, 1, K)
         seen = ((j <= i) & (j > i - window) & (j >= -start))[None, None]
-        if visible is not None:
+        if attn_mask is not None:
             # What fills the last chunk up is cut off, but NaN in it would flow back.
-            seen = seen & (pick(visible, i, j + start) | (i >= T))
+            seen = seen & (pick(attn_mask, i, j + start) | (i >= T))
         seen = rearrange(seen.expand(B, -1, -1, -1, -1), "B H n Q K -> (B n) H Q K")
         dropout = self.dropout if self.training else 0.0
         y = F.scaled_dot_product_attention(q, k, v, attn_mask=seen, dropout_p=dropout)
         return rearrange(y, "(B n) H Q D -> B H (n Q) D", n=n)[:, :, :T]
 
-    def new_memory(self, batch_size: int, length: int) -> WindowCache:
+    def new_cache(self, batch_size: int, length: int) -> WindowCache:
         """Return an empty ring."""
         return WindowCache(batch_size, self.dims.n_head, self.window, self.dims.head_width, like=self.out.weight)
 
@@ -134,13 +135,13 @@ class SlidingWindowAttention(Attention, HasReference):
 
 
 def pick(
-    visible: Bool[Tensor, "..."], rows: Int[Tensor, "n Q 1"], columns: Int[Tensor, "n 1 K"]
+    attn_mask: Bool[Tensor, "..."], rows: Int[Tensor, "n Q 1"], columns: Int[Tensor, "n 1 K"]
 ) -> Bool[Tensor, "B H n Q K"]:
     """Return which key each query sees, chunk by chunk; rows and columns that are not there show anything."""
     # Axes that are missing or of length 1 stay of length 1.
-    visible = visible[(None,) * (4 - visible.ndim)]
-    rows, columns = rows.clamp(max=visible.shape[2] - 1), columns.clamp(0, visible.shape[3] - 1)
-    return visible[:, :, rows, columns]
+    attn_mask = attn_mask[(None,) * (4 - attn_mask.ndim)]
+    rows, columns = rows.clamp(max=attn_mask.shape[2] - 1), columns.clamp(0, attn_mask.shape[3] - 1)
+    return attn_mask[:, :, rows, columns]
 
 
 class WindowReference(nn.Module):
@@ -152,16 +153,18 @@ class WindowReference(nn.Module):
         self.qkv = Linear(dims.n_embd, 3 * dims.n_embd, bias=qkv_bias)
         self.out = Linear(dims.n_embd, dims.n_embd, bias=out_bias)
 
-    def forward(self, x: Float[Tensor, "B T C"], at: Place = Place()) -> Float[Tensor, "B T C"]:
+    def forward(
+        self, x: Float[Tensor, "B T C"], ctx: AttentionContext = AttentionContext()
+    ) -> Float[Tensor, "B T C"]:
         """Return what each position gathered from those it may see."""
         q, k, v = rearrange(self.qkv(x), "B T (three H D) -> three B H T D", three=3, H=self.n_head)
-        q, k = at.turn(q, k)
-        k, v = at.remember(k, v)
+        q, k = ctx.rotate(q, k)
+        k, v = ctx.update(k, v)
         j = torch.arange(k.shape[2], device=x.device)
         i = j[-q.shape[2] :, None]
         seen = (j <= i) & (j > i - self.window)  # (T, S)
-        if at.visible is not None:
-            seen = seen & at.visible
+        if ctx.attn_mask is not None:
+            seen = seen & ctx.attn_mask
         scores = q @ k.mT / math.sqrt(q.shape[3])  # (B, H, T, S)
         y = scores.masked_fill(~seen, -math.inf).softmax(dim=-1) @ v  # (B, H, T, D)
         return self.out(rearrange(y, "B H T D -> B T (H D)"))

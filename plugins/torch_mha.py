@@ -7,18 +7,16 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 import gptkit
-from gptkit.attention import causal
 from gptkit.components.attention.naive import NaiveAttention
-from gptkit.dropout import Dropout
 from gptkit.hookspecs import Register
-from gptkit.interfaces import Attention, Dims, HasReference, Memory, Place, Position
-from gptkit.layers import Linear
+from gptkit.interfaces import Attention, AttentionContext, Dims, HasReference, LayerCache, Position
+from gptkit.nn import Dropout, Linear, causal_mask
 
 
-class InputCache(Memory):
+class InputCache(LayerCache):
     """A layer's inputs at a fixed number of positions, for a module that projects keys and values itself.
 
-    Slot i holds position i. Slots not yet written hold zeros and must be hidden by the caller's `visible`.
+    Slot i holds position i. Slots not yet written hold zeros and must be hidden by the caller's `attn_mask`.
 
     Args:
         like: A tensor whose dtype and device the cache takes.
@@ -27,18 +25,18 @@ class InputCache(Memory):
     def __init__(self, batch_size: int, length: int, n_embd: int, *, like: Tensor) -> None:
         self.inputs = like.new_zeros(batch_size, 1, length, n_embd)
 
-    def append(
-        self, k: Float[Tensor, "B H T D"], v: Float[Tensor, "B H T D"], first: int | Int[Tensor, ""]
+    def update(
+        self, k: Float[Tensor, "B H T D"], v: Float[Tensor, "B H T D"], start_pos: int | Int[Tensor, ""]
     ) -> tuple[Float[Tensor, "B H S D"], Float[Tensor, "B H S D"]]:
         """Write the inputs, as one head of keys that are the values too; return every slot."""
-        self.inputs.index_copy_(2, torch.arange(k.shape[2], device=k.device) + first, k)
+        self.inputs.index_copy_(2, torch.arange(k.shape[2], device=k.device) + start_pos, k)
         return self.inputs, self.inputs
 
 
 class TorchMHAttention(Attention, HasReference):
     """`torch.nn.MultiheadAttention` behind gptkit's interface, with the weights that `naive` has.
 
-    It projects inside, which costs two things. A position that turns queries and keys cannot reach them. And a
+    It projects inside, which costs two things. A position that rotates queries and keys cannot reach them. And a
     pass behind a memory projects every slot of the context anew.
 
     Args:
@@ -58,31 +56,33 @@ class TorchMHAttention(Attention, HasReference):
         nn.init.normal_(self.attention.in_proj_weight, std=0.02)
         # PyTorch's one `bias` means both, and its initial weights depend on the width.
         self.attention.add_module("out_proj", Linear(dims.n_embd, dims.n_embd, bias=out_bias))
-        self.drop_out = Dropout(dims.dropout)
+        self.resid_dropout = Dropout(dims.dropout)
 
-    def forward(self, x: Float[Tensor, "B T C"], at: Place = Place()) -> Float[Tensor, "B T C"]:
+    def forward(
+        self, x: Float[Tensor, "B T C"], ctx: AttentionContext = AttentionContext()
+    ) -> Float[Tensor, "B T C"]:
         """Return what each position gathered from those it may see.
 
         Raises:
-            NotImplementedError: If the position turns queries and keys.
+            NotImplementedError: If the position rotates queries and keys.
         """
-        if at.position is not None and type(at.position).turn is not Position.turn:
+        if ctx.position is not None and type(ctx.position).rotate is not Position.rotate:
             raise NotImplementedError(
-                f"{type(at.position).__name__} turns queries and keys, and torch.nn.MultiheadAttention makes them "
-                "inside, where it cannot: choose a position that adds to embeddings, such as 'learned', or an "
-                "attention that lets them be turned, such as 'sdpa'"
+                f"{type(ctx.position).__name__} rotates queries and keys, and torch.nn.MultiheadAttention makes "
+                "them inside, where it cannot: choose a position that adds to embeddings, such as 'learned', or "
+                "an attention that lets them be rotated, such as 'sdpa'"
             )
-        inputs = at.remember(x[:, None], x[:, None])[0][:, 0]  # (B, S, C)
+        inputs = ctx.update(x[:, None], x[:, None])[0][:, 0]  # (B, S, C)
         B, H, T, S = x.shape[0], self.dims.n_head, x.shape[1], inputs.shape[1]
-        visible = causal(x[:, None], inputs[:, None]) if at.visible is None else at.visible
+        attn_mask = causal_mask(x[:, None], inputs[:, None]) if ctx.attn_mask is None else ctx.attn_mask
         # PyTorch takes one mask for all, or one for each head of each row, and True in it hides.
-        visible = visible.expand(T, S) if visible.ndim < 3 else visible.expand(B, H, T, S).flatten(0, 1)
+        attn_mask = attn_mask.expand(T, S) if attn_mask.ndim < 3 else attn_mask.expand(B, H, T, S).flatten(0, 1)
         # A hint that the mask is the causal one, aligned top-left, so that a kernel may leave out what it hides.
-        square = at.visible is None and at.memory is None
-        y, _ = self.attention(x, inputs, inputs, attn_mask=~visible, need_weights=False, is_causal=square)
-        return self.drop_out(y)
+        square = ctx.attn_mask is None and ctx.cache is None
+        y, _ = self.attention(x, inputs, inputs, attn_mask=~attn_mask, need_weights=False, is_causal=square)
+        return self.resid_dropout(y)
 
-    def new_memory(self, batch_size: int, length: int) -> InputCache:
+    def new_cache(self, batch_size: int, length: int) -> InputCache:
         """Return an empty cache of inputs."""
         return InputCache(batch_size, length, self.dims.n_embd, like=self.attention.in_proj_weight)
 

@@ -21,19 +21,20 @@ with atheris.instrument_imports(include=["gptkit", "tomli", "tomli_w", "json"]):
     import tomli_w
     import torch
 
-    from gptkit import trained
-    from gptkit.assemble import Assembler
-    from gptkit.checkpoint import MANIFEST, OPTIMIZER, STATE, WEIGHTS, Checkpoint, to_json
+    from gptkit import api
+    from gptkit.api import load
     from gptkit.components.optimizer.adamw import AdamWOptimizer
     from gptkit.errors import CheckpointError, GptkitError
-    from gptkit.plugins import Plugins
-    from gptkit.recipe import override, read
-    from gptkit.resolve import resolve
-    from gptkit.run_dir import RunDir
-    from gptkit.session import Session
-    from gptkit.toml_lines import key_lines
-    from gptkit.train import new_scaler
-    from gptkit.trained import load
+    from gptkit.recipe.assemble import Assembler
+    from gptkit.recipe.check import check_parts
+    from gptkit.recipe.read import override, read
+    from gptkit.recipe.resolve import resolve
+    from gptkit.recipe.toml_lines import key_lines
+    from gptkit.registry.loader import Plugins
+    from gptkit.run.session import Session
+    from gptkit.storage.checkpoint import MANIFEST, OPTIMIZER, STATE, WEIGHTS, Checkpoint, to_json
+    from gptkit.storage.run_writer import RunDir
+    from gptkit.training.train import new_scaler
     from tests.small import finish, write_recipe
 
 ROOT = Path(tempfile.mkdtemp(dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
@@ -52,7 +53,7 @@ def recipe(content: bytes) -> None:
         resolved = resolve(written, PLUGINS)
         assert tomli.loads(tomli_w.dumps(resolved.document)) == resolved.document
         if resolved.sizes["n_layer"] < 50:
-            Assembler(resolved, PLUGINS.registry).check()
+            check_parts(Assembler(resolved, PLUGINS.registry))
 
 
 def checkpoint(content: bytes) -> None:
@@ -93,7 +94,7 @@ def rows_of(run: Path) -> None:
     """Keep some rows of metrics."""
     rows = RunDir(run).metrics.rows()
     session = Session.__new__(Session)
-    session.step, session.is_owed = 1, True
+    session.step, session.eval_pending = 1, True
     assert all(isinstance(session.is_past(row), bool) for row in rows)
 
 
@@ -106,7 +107,7 @@ LOOKS: tuple[list[Callable[[Path], object]], ...] = (
 if __name__ == "__main__":
     target = {"recipe": recipe, "checkpoint": checkpoint}[sys.argv.pop(1)]
     finish(write_recipe(ROOT), ROOT / "run", ["train.max_iters=2", "train.sample_interval=0"])
-    vars(trained)["Plugins"] = lambda files: PLUGINS
+    vars(api)["Plugins"] = lambda files: PLUGINS
     MODEL = load(ROOT / "run").model
     assert Checkpoint(ROOT / "run" / "checkpoints" / "step-000002").problems() == []
     try:

@@ -7,18 +7,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gptkit.attention import SoftmaxAttention
 from gptkit.components.attention.naive import NaiveAttention
 from gptkit.components.block.pre_norm import PreNormBlock
 from gptkit.components.feed_forward.gelu import GeluFeedForward
 from gptkit.components.norm.layernorm import LayerNorm
 from gptkit.components.position.learned import LearnedPosition
-from gptkit.experiment import prepare
-from gptkit.interfaces import Attention, Dims, FeedForward, Norm, ParameterGroups, Parts, Position
+from gptkit.interfaces import BlockParts, Dims, ParameterGroups, Position
 from gptkit.model import GPT
-from gptkit.run import run
+from gptkit.nn import SoftmaxAttention
+from gptkit.recipe.train_settings import TrainSettings
+from gptkit.run.loop import run
+from gptkit.run.prepare import prepare
 from gptkit.seeds import seeded
-from gptkit.settings import TrainSettings
 
 # Threads only cost time at these sizes.
 torch.set_num_threads(1)
@@ -50,22 +50,6 @@ optimizer = { use = "adamw", learning_rate = 1e-2 }
 """
 
 
-class SmallParts(Parts):
-    """The parts of one block of a small model."""
-
-    def __init__(self, dims: Dims, attention: type[SoftmaxAttention]) -> None:
-        self.dims, self.kind = dims, attention
-
-    def attention(self) -> Attention:
-        return self.kind(self.dims)
-
-    def feed_forward(self) -> FeedForward:
-        return GeluFeedForward(self.dims)
-
-    def norm(self) -> Norm:
-        return LayerNorm(self.dims)
-
-
 def small_dims(**sizes: Any) -> Dims:
     sizes = {"n_layer": 2, "n_head": 2, "n_embd": 8, "block_size": 8, "vocab_size": 11} | sizes
     return Dims(**sizes)
@@ -85,7 +69,8 @@ def small_model(
     """
     dims = small_dims(**sizes)
     with seeded(torch.device("cpu"), 0), torch.no_grad():
-        blocks = [PreNormBlock(dims, SmallParts(dims, attention)) for _ in range(dims.n_layer)]
+        parts = BlockParts(attention, GeluFeedForward, LayerNorm)
+        blocks = [PreNormBlock(dims, parts) for _ in range(dims.n_layer)]
         model = GPT(dims, position(dims), blocks, LayerNorm(dims))
         for weight in model.parameters():
             weight.normal_(std=std)

@@ -11,10 +11,10 @@ import tomli
 import typer
 
 from gptkit.cli import app, main
-from gptkit.keys import KEYS
-from gptkit.plugins import Plugins
-from gptkit.recipe import read
-from gptkit.resolve import resolve
+from gptkit.recipe.keys import KEYS
+from gptkit.recipe.read import read
+from gptkit.recipe.resolve import resolve
+from gptkit.registry.loader import Plugins
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

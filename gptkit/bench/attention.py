@@ -5,19 +5,27 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from gptkit.attention import SoftmaxAttention
-from gptkit.bench.clock import Contestant, Pace, interleaved
+from gptkit.bench.attention_passes import (
+    BOTH,
+    Given,
+    attend_inputs,
+    attend_passes,
+    operations,
+    whole_inputs,
+    whole_passes,
+)
+from gptkit.bench.clock import Contestant, Rounds, interleaved
 from gptkit.bench.memory import peak_bytes
-from gptkit.bench.passes import BOTH, Given, attend_inputs, attend_passes, operations, whole_inputs, whole_passes
-from gptkit.bench.peak import matmul_peak
 from gptkit.bench.row import Row, Spread, rows_of
 from gptkit.interfaces import Attention
-from gptkit.memory import kept_for_backward
-from gptkit.registry import Registry
+from gptkit.nn import SoftmaxAttention
+from gptkit.registry.registry import Registry
 from gptkit.testing.attend_equivalence import attends_as_reference
 from gptkit.testing.case import Case
 from gptkit.testing.gate import failure, reason_against_part
-from gptkit.testing.subjects import registered
+from gptkit.testing.subject import registered
+from gptkit.tuning.matmul_rate import matmul_peak
+from gptkit.tuning.tensor_memory import kept_for_backward
 
 # The others compute what it does: it is what they are compared with.
 REFERENCE = "naive"
@@ -42,7 +50,7 @@ def label(case: Case) -> str:
     return f"{case.device} {str(case.dtype).removeprefix('torch.')} {case.B}x{case.H}x{case.T}x{case.D}"
 
 
-def time_attend(attentions: Attentions, case: Case, which: str, pace: Pace) -> list[Row]:
+def time_attend(attentions: Attentions, case: Case, which: str, rounds: Rounds) -> list[Row]:
     """Return a row for each attention's `attend`, with its rate and its memory, or the reason why it has no time.
 
     Args:
@@ -54,13 +62,13 @@ def time_attend(attentions: Attentions, case: Case, which: str, pace: Pace) -> l
     def enter(name: str) -> Contestant:
         return attend_passes(name, case.build(attentions[name]), inputs)[which]
 
-    rows = race(f"attend {which}, {label(case)}", enter, reasons, case, pace)
+    rows = race(f"attend {which}, {label(case)}", enter, reasons, case, rounds)
     peak = matmul_peak(case.device, case.dtype)
     rows = [with_rate(row, operations(case, which), peak) for row in rows]
     return [with_kept(row, case.build(attentions[row.name]), inputs[0]) for row in rows] if which == BOTH else rows
 
 
-def time_whole(attentions: Attentions, case: Case, which: str, pace: Pace) -> list[Row]:
+def time_whole(attentions: Attentions, case: Case, which: str, rounds: Rounds) -> list[Row]:
     """Return a row for each whole attention, projections and all; how many operations it needs, it alone knows.
 
     Args:
@@ -72,7 +80,7 @@ def time_whole(attentions: Attentions, case: Case, which: str, pace: Pace) -> li
     def enter(name: str) -> Contestant:
         return whole_passes(name, case.build(attentions[name]), inputs)[which]
 
-    return race(f"whole {which}, {label(case)}", enter, reasons, case, pace)
+    return race(f"whole {which}, {label(case)}", enter, reasons, case, rounds)
 
 
 # Either is the same for each pass.
@@ -89,7 +97,7 @@ def reason_against_whole(part: Any, case: Case) -> str | None:
 
 
 def race(
-    group: str, enter: Callable[[str], Contestant], reasons: Mapping[str, str | None], case: Case, pace: Pace
+    group: str, enter: Callable[[str], Contestant], reasons: Mapping[str, str | None], case: Case, rounds: Rounds
 ) -> list[Row]:
     """Return a row for each attention: timed in turns, unless there is a reason against it.
 
@@ -109,7 +117,7 @@ def race(
             against[name] = f"{type(error).__name__}: {error} ({case})"
         else:
             entered.append(contestant)
-    rows = rows_of(group, interleaved(entered, pace, case.device), REFERENCE, facts)
+    rows = rows_of(group, interleaved(entered, rounds, case.device), REFERENCE, facts)
     return [*rows, *(Row(group, name, reason=reason) for name, reason in against.items())]
 
 

@@ -11,13 +11,13 @@ import torch
 from torch import nn
 
 import gptkit
-from gptkit.attention import SoftmaxAttention
 from gptkit.components.block.pre_norm import PreNormBlock
 from gptkit.components.feed_forward.relu import ReluFeedForward
 from gptkit.components.norm.layernorm import LayerNorm
 from gptkit.components.position.learned import LearnedPosition
 from gptkit.interfaces import Dims
 from gptkit.model import GPT
+from gptkit.nn import SoftmaxAttention
 
 BASELINE = "plain"
 PACKAGE = Path(gptkit.__file__).parent

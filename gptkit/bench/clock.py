@@ -3,15 +3,16 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 
-from gptkit.interleave import clock
+from gptkit.tuning.timing import clock, in_turns
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pace:
+class Rounds:
     """How often to measure, and how long.
 
     Args:
@@ -47,18 +48,17 @@ class Contestant:
 
 
 def interleaved(
-    contestants: Sequence[Contestant], pace: Pace, device: torch.device
+    contestants: Sequence[Contestant], rounds: Rounds, device: torch.device
 ) -> dict[str, tuple[float, ...]]:
     """Return the seconds of one unit of each contestant in each round.
 
     They take turns, A B A B, so that what else the machine does befalls them all.
     """
-    calls = [calls_for(contestant, pace.at_least, device) for contestant in contestants]
-    seconds: dict[str, list[float]] = {contestant.name: [] for contestant in contestants}
-    for _ in range(pace.repeats):
-        for contestant, n in zip(contestants, calls, strict=True):
-            seconds[contestant.name].append(seconds_of(contestant, n, device))
-    return {name: tuple(found) for name, found in seconds.items()}
+    timers = {
+        contestant.name: partial(seconds_of, contestant, calls_for(contestant, rounds.at_least, device), device)
+        for contestant in contestants
+    }
+    return {name: tuple(found) for name, found in in_turns(timers, range(rounds.repeats)).items()}
 
 
 def calls_for(contestant: Contestant, at_least: float, device: torch.device) -> int:

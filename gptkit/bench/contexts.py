@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 import torch
 
 from gptkit.bench.attention import Attentions, reason_against_attend, time_attend
-from gptkit.bench.clock import Pace
-from gptkit.bench.passes import BOTH
+from gptkit.bench.attention_passes import BOTH
+from gptkit.bench.clock import Rounds
 from gptkit.bench.row import Row, Spread
-from gptkit.capacity import free_memory
 from gptkit.testing.case import Case
+from gptkit.tuning.free_memory import free_memory
 
 FIRST = 128
 LAST_ON_CUDA, LAST_ELSEWHERE = 16384, 4096
@@ -45,7 +45,7 @@ def curves(
     attentions: Attentions,
     lengths: Sequence[int],
     case: Case,
-    pace: Pace,
+    rounds: Rounds,
     *,
     longest_seconds: float = LONGEST_SECONDS,
 ) -> Curves:
@@ -62,7 +62,7 @@ def curves(
             if rows and name not in found.stopped and (why := foreseen(last(rows), at.device, longest_seconds)):
                 found.stopped[name] = f"stopped before a context of {T:,}: {why}"
         running = {name: part for name, part in attentions.items() if name not in found.stopped}
-        for row in time_attend(running, at, BOTH, pace) if running else ():
+        for row in time_attend(running, at, BOTH, rounds) if running else ():
             if row.reason:
                 found.stopped[row.name] = f"stopped at a context of {T:,}: {row.reason}"
                 if reason_against_attend(attentions[row.name], at):

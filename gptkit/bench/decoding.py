@@ -7,20 +7,20 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from gptkit.bench import peer as peers
+from gptkit.bench import hf_gpt2 as peers
 from gptkit.bench.baseline import BASELINE, baseline, copy_weights, is_lectures, plain_model
-from gptkit.bench.clock import Contestant, Pace, interleaved
+from gptkit.bench.clock import Contestant, Rounds, interleaved
 from gptkit.bench.row import Row, Spread, rows_of
 from gptkit.bench.training import OURS
-from gptkit.compiled_decoder import CompiledDecoder
-from gptkit.compiler import lacking
-from gptkit.cuda_graph_decoder import CudaGraphDecoder
-from gptkit.eval_mode import evaluating
-from gptkit.experiment import Experiment
+from gptkit.decoding.compiled_decoder import CompiledDecoder
+from gptkit.decoding.cuda_graph_decoder import CudaGraphDecoder
 from gptkit.interfaces import Dims
-from gptkit.interleave import clock
 from gptkit.model import GPT
+from gptkit.nn.eval_mode import evaluating
+from gptkit.run.prepare import PreparedRun
 from gptkit.seeds import generator
+from gptkit.tuning.choose_compile import lacking
+from gptkit.tuning.timing import clock
 
 PROMPT_TOKENS, NEW_TOKENS = 16, 240
 DRAWN = f"{OURS}, drawn"
@@ -48,7 +48,7 @@ def lengths(dims: Dims) -> tuple[int, int]:
     return prompt, min(NEW_TOKENS, dims.block_size - prompt)
 
 
-def time_decoding(experiment: Experiment, batch_size: int, pace: Pace, *, name: str) -> list[Row]:
+def time_decoding(prepared: PreparedRun, batch_size: int, rounds: Rounds, *, name: str) -> list[Row]:
     """Return a row for each of those that can write with a model of a recipe's sizes; all but one write greedily.
 
     No time is reported of text that is not the uncached path's.
@@ -56,8 +56,8 @@ def time_decoding(experiment: Experiment, batch_size: int, pace: Pace, *, name: 
     Args:
         name: What the recipe is called.
     """
-    device, dims = experiment.device.value, experiment.model.dims
-    model = experiment.model.to(device).eval()
+    device, dims = prepared.device.value, prepared.model.dims
+    model = prepared.model.to(device).eval()
     prompt_tokens, new = lengths(dims)
     drawn = torch.randint(dims.vocab_size, (batch_size, prompt_tokens), generator=generator(0, "bench", "prompt"))
     prompt = drawn.to(device)
@@ -88,7 +88,7 @@ def time_decoding(experiment: Experiment, batch_size: int, pace: Pace, *, name: 
         for writer, write in writers.items()
         if writer not in wrong
     ]
-    seconds = interleaved(contestants, pace, device)
+    seconds = interleaved(contestants, rounds, device)
     facts = {
         writer: {"tokens/s": batch_size * new / Spread.of(found).median, "same weights": is_same}
         for writer, found in seconds.items()

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from gptkit.interleave import clock
+from gptkit.tuning.timing import clock
 
 EVENT = "[memory]"
 # What the profiler calls the CPU.

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 import torch
 
 import gptkit
-from gptkit.bench.clock import Contestant, Pace, interleaved
+from gptkit.bench.clock import Contestant, Rounds, interleaved
 from gptkit.bench.row import Row, rows_of
 from gptkit.bench.workload import GPT_SMALL
 
@@ -31,7 +31,7 @@ TINY = {
 }
 
 
-def time_startup(pace: Pace) -> list[Row]:
+def time_startup(rounds: Rounds) -> list[Row]:
     """Return a row for each way to begin, every one in a process of its own.
 
     Beside them stands PyTorch's import, which no run can do without.
@@ -50,7 +50,7 @@ def time_startup(pace: Pace) -> list[Row]:
             Contestant(TORCH, lambda: finish(("-c", "import torch"), here)),
             Contestant(FIRST_STEP, lambda: until_step((*run, new_name(here)), here)),
         ]
-        seconds = interleaved(contestants, Pace(repeats=pace.repeats, at_least=0.0), torch.device("cpu"))
+        seconds = interleaved(contestants, Rounds(repeats=rounds.repeats, at_least=0.0), torch.device("cpu"))
     return rows_of(GROUP, seconds, None, {})
 
 

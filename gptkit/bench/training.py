@@ -7,72 +7,71 @@ from typing import Any
 
 import torch
 
-from gptkit.allocator import training_memory
 from gptkit.bench.baseline import BASELINE, baseline, plain_model
-from gptkit.bench.clock import Contestant, Pace, interleaved
-from gptkit.bench.peer import PEER, is_installed, peer_model, peer_step
+from gptkit.bench.clock import Contestant, Rounds, interleaved
+from gptkit.bench.hf_gpt2 import PEER, is_installed, peer_model, peer_step
 from gptkit.bench.row import Row, Spread, rows_of
-from gptkit.experiment import Experiment
-from gptkit.train import train
-from gptkit.trial import try_pass
+from gptkit.run.prepare import PreparedRun, with_compile_decided
+from gptkit.training.train import train
+from gptkit.tuning.malloc import training_memory
 
 OURS = "gptkit"
 
 
-def time_training(experiment: Experiment, pace: Pace, *, name: str) -> list[Row]:
+def time_training(prepared: PreparedRun, rounds: Rounds, *, name: str) -> list[Row]:
     """Return a row for each of those that can train a model of a recipe's sizes.
 
     Args:
         name: What the recipe is called.
     """
-    experiment, _ = try_pass(experiment)
-    device, dims, settings = experiment.device.value, experiment.model.dims, experiment.resolved.train
+    prepared, _ = with_compile_decided(prepared)
+    device, dims, settings = prepared.device.value, prepared.model.dims, prepared.resolved.train
     rows = settings.batch_size * settings.grad_accumulation
-    contestants = [ours(experiment), *others(experiment, rows)]
+    contestants = [ours(prepared), *others(prepared, rows)]
     # Memory that is kept serves each of them.
     with training_memory(device, recomputes=False):
-        seconds = interleaved(contestants, pace, device)
+        seconds = interleaved(contestants, rounds, device)
     facts: dict[str, dict[str, Any]] = {
-        contestant: {"tokens/s": experiment.tokens_per_step / Spread.of(found).median}
+        contestant: {"tokens/s": prepared.tokens_per_step / Spread.of(found).median}
         for contestant, found in seconds.items()
     }
-    facts[OURS] |= {"dtype": experiment.dtype.value, "compile": settings.compile}
+    facts[OURS] |= {"dtype": prepared.dtype.value, "compile": settings.compile}
     group = f"train step {name}, {device} {rows}x{dims.block_size}"
     return rows_of(group, seconds, BASELINE, facts)
 
 
-def ours(experiment: Experiment) -> Contestant:
+def ours(prepared: PreparedRun) -> Contestant:
     """Return gptkit's own step, as a run takes it."""
-    settings, schedule = experiment.resolved.train, experiment.assembler.schedule()
-    device = experiment.device.value
+    settings, schedule = prepared.resolved.train, prepared.assembler.schedule()
+    device = prepared.device.value
     # What is timed after it finds the model untrained.
-    model = copy.deepcopy(experiment.model)
+    model = copy.deepcopy(prepared.model)
     steps = train(
         model,
-        experiment.data.train_on(device),
-        experiment.assembler.optimizer().build(model.parameter_groups()),
+        prepared.data.train_on(device),
+        prepared.assembler.optimizer().build(model.parameter_groups()),
         # No run ends while it is timed.
         lambda step: schedule(step % settings.max_iters),
         replace(settings, max_iters=sys.maxsize),
-        dtype=experiment.dtype.value,
+        dtype=prepared.dtype.value,
     )
 
     def step() -> None:
         with training_memory(device, recomputes=settings.checkpoint_activations):
             next(steps)
-        experiment.data.release()
+        prepared.data.release()
 
     return Contestant(OURS, step)
 
 
-def others(experiment: Experiment, rows: int) -> list[Contestant]:
+def others(prepared: PreparedRun, rows: int) -> list[Contestant]:
     """Return the steps of the baseline and of the peer, each as far as it is installed, in fp32.
 
     Args:
         rows: Sequences in one step.
     """
-    device, dims = experiment.device.value, experiment.model.dims
-    text = experiment.data.train.cpu().long()
+    device, dims = prepared.device.value, prepared.model.dims
+    text = prepared.data.train.cpu().long()
     found: list[Contestant] = []
     if (program := baseline()) is not None:
         plain = plain_model(program, dims).to(device).train()

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 import torch
 
-from gptkit.experiment import Experiment, prepare
+from gptkit.run.prepare import PreparedRun, prepare
 from gptkit.seeds import generator
 
 # 65, as many as the lecture's text has.
@@ -50,7 +50,7 @@ def workload(
     plugins: Sequence[Path] = (),
     trust_plugins: bool = False,
     characters: int | None = None,
-) -> Experiment:
+) -> PreparedRun:
     """Return a recipe made ready to run, as a run would, but for its text: random characters.
 
     Args:

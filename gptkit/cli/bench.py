@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gptkit.cli.attentions import chosen_attentions
+from gptkit.cli.attention_table import chosen_attentions
+from gptkit.cli.bench_table import show
 from gptkit.cli.options import Overrides, PluginFiles, TrustPlugins
-from gptkit.cli.rows import show
 from gptkit.cli.terminal import printable
 
 if TYPE_CHECKING:
-    from gptkit.bench.clock import Pace
+    from gptkit.bench.clock import Rounds
     from gptkit.bench.row import Row
-    from gptkit.experiment import Experiment
+    from gptkit.run.prepare import PreparedRun
     from gptkit.testing.case import Case
 
 SUBJECTS = ("attention", "train", "decode", "startup")
@@ -54,33 +54,33 @@ def bench(
     """Time the attentions, a training step, decoding and the start; no time is given of what is not right."""
     subjects = check(only, repeats, out, results)
     # Imported here because it needs torch, and `gptkit --help` must not wait for that.
-    from gptkit.bench.clock import Pace
+    from gptkit.bench.clock import Rounds
     from gptkit.bench.workload import workload
-    from gptkit.cli.warnings import warn_of_failures
+    from gptkit.cli.terminal import warn_of_failures
 
-    experiment = workload(recipe, overrides=overrides or (), plugins=plugins or (), trust_plugins=trust_plugins)
-    warn_of_failures(experiment.plugins)
+    prepared = workload(recipe, overrides=overrides or (), plugins=plugins or (), trust_plugins=trust_plugins)
+    warn_of_failures(prepared.plugins)
     name = recipe.stem if recipe else "gpt_small"
-    pace = Pace(repeats=repeats, at_least=AT_LEAST)
-    announce(experiment, name, pace)
+    rounds = Rounds(repeats=repeats, at_least=AT_LEAST)
+    announce(prepared, name, rounds)
     rows: list[Row] = []
     is_well = True
     if "attention" in subjects:
-        found, is_well = time_attentions(experiment, name, pace, out or PICTURE)
+        found, is_well = time_attentions(prepared, name, rounds, out or PICTURE)
         rows += found
     if "train" in subjects:
         from gptkit.bench.training import time_training
 
-        rows += show(time_training(experiment, pace, name=name))
+        rows += show(time_training(prepared, rounds, name=name))
     if "decode" in subjects:
         from gptkit.bench.decoding import batches, time_decoding
 
-        for batch_size in batches(experiment.device.value):
-            rows += show(time_decoding(experiment, batch_size, pace, name=name))
+        for batch_size in batches(prepared.device.value):
+            rows += show(time_decoding(prepared, batch_size, rounds, name=name))
     if "startup" in subjects:
         from gptkit.bench.startup import time_startup
 
-        rows += show(time_startup(pace))
+        rows += show(time_startup(rounds))
     if results is not None:
         results.write_text(json.dumps([row.to_json() for row in rows], indent=2) + "\n", encoding="utf-8")
         print(f"\n{results}: all of it")
@@ -115,19 +115,19 @@ def check(only: str, repeats: int, out: Path | None, results: Path | None) -> li
     return subjects
 
 
-def announce(experiment: "Experiment", name: str, pace: "Pace") -> None:
+def announce(prepared: "PreparedRun", name: str, rounds: "Rounds") -> None:
     """Print what is compared with what, and where."""
     import torch
 
     from gptkit.bench.baseline import PLACES, baseline
-    from gptkit.bench.peer import is_installed
+    from gptkit.bench.hf_gpt2 import is_installed
 
-    print(f"{'recipe':<10} {name}: {experiment.model.n_parameters:,} parameters; random tokens")
-    print(f"{'device':<10} {experiment.device.value}: {experiment.device.reason}")
-    print(f"{'dtype':<10} {experiment.dtype.value}: {experiment.dtype.reason}")
-    print(printable(f"{'attention':<10} " + "\n".join(chosen_attentions(experiment))))
+    print(f"{'recipe':<10} {name}: {prepared.model.n_parameters:,} parameters; random tokens")
+    print(f"{'device':<10} {prepared.device.value}: {prepared.device.reason}")
+    print(f"{'dtype':<10} {prepared.dtype.value}: {prepared.dtype.reason}")
+    print(printable(f"{'attention':<10} " + "\n".join(chosen_attentions(prepared))))
     print(f"{'torch':<10} {torch.__version__}, {torch.get_num_threads()} threads")
-    print(f"{'times':<10} the median of {pace.repeats} rounds taken in turns (least–most)")
+    print(f"{'times':<10} the median of {rounds.repeats} rounds taken in turns (least–most)")
     if baseline() is None:
         print(f"{'baseline':<10} none, and no ratios to it: there is no {' nor '.join(map(str, PLACES))}")
     else:
@@ -136,23 +136,25 @@ def announce(experiment: "Experiment", name: str, pace: "Pace") -> None:
         print(f"{'peer':<10} none: transformers is not installed (pip install 'gptkit[bench]')")
 
 
-def time_attentions(experiment: "Experiment", name: str, pace: "Pace", picture: Path) -> "tuple[list[Row], bool]":
+def time_attentions(
+    prepared: "PreparedRun", name: str, rounds: "Rounds", picture: Path
+) -> "tuple[list[Row], bool]":
     """Time the attentions at the recipe's shape and at each context, draw that; return whether all are right."""
     from gptkit.bench.attention import time_attend, time_whole, to_time_whole, with_attend
+    from gptkit.bench.attention_passes import PASSES
     from gptkit.bench.contexts import contexts, curves
     from gptkit.bench.figure import context_curves
-    from gptkit.bench.passes import PASSES
-    from gptkit.bench.peak import matmul_peak
+    from gptkit.tuning.matmul_rate import matmul_peak
 
-    registry, case = experiment.plugins.registry, case_of(experiment)
+    registry, case = prepared.plugins.registry, case_of(prepared)
     peak = matmul_peak(case.device, case.dtype) / 1e9
     print(f"{'peak':<10} {peak:,.1f} GFLOP/s: the best of this machine's own matrix products, in {case.dtype}")
     rows: list[Row] = []
     for which in PASSES:
-        rows += show(time_attend(with_attend(registry), case, which, pace))
+        rows += show(time_attend(with_attend(registry), case, which, rounds))
         if whole := to_time_whole(registry):
-            rows += show(time_whole(whole, case, which, pace))
-    found = curves(with_attend(registry), contexts(case.device), case, pace)
+            rows += show(time_whole(whole, case, which, rounds))
+    found = curves(with_attend(registry), contexts(case.device), case, rounds)
     points = [row for at in found.points.values() for row in at.values()]
     for group in dict.fromkeys(row.group for row in points):
         show([row for row in points if row.group == group])
@@ -165,17 +167,17 @@ def time_attentions(experiment: "Experiment", name: str, pace: "Pace", picture: 
     return [*rows, *points], not found.wrong
 
 
-def case_of(experiment: "Experiment") -> "Case":
+def case_of(prepared: "PreparedRun") -> "Case":
     """Return what the attentions of a recipe's model are given in training."""
-    from gptkit.hardware import DTYPES
     from gptkit.testing.case import Case
+    from gptkit.training.precision import DTYPES
 
-    dims = experiment.model.dims
+    dims = prepared.model.dims
     return Case(
-        B=experiment.resolved.train.batch_size,
+        B=prepared.resolved.train.batch_size,
         H=dims.n_head,
         T=dims.block_size,
         D=dims.head_width,
-        dtype=DTYPES[experiment.dtype.value],
-        device=experiment.device.value,
+        dtype=DTYPES[prepared.dtype.value],
+        device=prepared.device.value,
     )

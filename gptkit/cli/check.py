@@ -67,7 +67,7 @@ def check(
 def find_device(wanted: str) -> "torch.device":
     """Return the device to check on."""
     from gptkit.errors import UsageError
-    from gptkit.hardware import choose_device
+    from gptkit.tuning.choose_device import choose_device
 
     try:
         return choose_device(wanted).value

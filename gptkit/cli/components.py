@@ -9,7 +9,7 @@ from typer.core import TyperGroup
 from gptkit.cli.options import AsJson, PluginFiles, check_kind
 
 if TYPE_CHECKING:
-    from gptkit.registry import Entry
+    from gptkit.registry.registry import Entry
 
 
 class ListByDefault(TyperGroup):
@@ -36,11 +36,11 @@ def list_components(
     plugins: PluginFiles = None,
 ) -> None:
     """List the parts of one kind, or of all."""
-    from gptkit.cli.warnings import warn_of_failures
-    from gptkit.components import BUILT_INS
+    from gptkit.cli.terminal import warn_of_failures
     from gptkit.interfaces import KINDS
-    from gptkit.plugins import Plugins
-    from gptkit.registry import AUTO, AUTO_SUMMARY
+    from gptkit.registry.built_ins import BUILT_INS
+    from gptkit.registry.loader import Plugins
+    from gptkit.registry.registry import AUTO, AUTO_SUMMARY
 
     if kind is not None:
         check_kind(kind)
@@ -70,8 +70,8 @@ def show_component(
 ) -> None:
     """Show a part's options, where it comes from, and what its author says of it."""
     from gptkit.errors import UsageError, did_you_mean
-    from gptkit.plugins import Plugins
-    from gptkit.registry import AUTO, AUTO_SUMMARY
+    from gptkit.registry.loader import Plugins
+    from gptkit.registry.registry import AUTO, AUTO_SUMMARY
 
     if name == AUTO:
         raise UsageError(f"'{AUTO}' is no part, but what a recipe may say for an attention. {AUTO_SUMMARY}")
@@ -99,8 +99,8 @@ def describe(entry: "Entry") -> dict[str, Any]:
     """Return all there is to say of a part, in JSON's types."""
     import inspect
 
-    from gptkit.registry import describe as where
-    from gptkit.signature import REQUIRED, spell
+    from gptkit.registry.registry import describe as where
+    from gptkit.registry.signature import REQUIRED, spell
 
     return {
         "kind": entry.kind,

@@ -19,9 +19,9 @@ def new(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where to.")] = Path(),
 ) -> None:
     """Write a part of one kind to start from, which works as it is, and a small recipe that trains with it."""
-    from gptkit.cli.warnings import warn_of_failures
-    from gptkit.plugins import Plugins
-    from gptkit.scaffold import Draft, check_free, check_module
+    from gptkit.cli.terminal import warn_of_failures
+    from gptkit.registry.loader import Plugins
+    from gptkit.registry.scaffold import Draft, check_free, check_module
 
     check_kind(kind)
     draft = Draft(kind, name)

@@ -7,7 +7,7 @@ def plugins(plugins: PluginFiles = None, as_json: AsJson = False) -> None:
     """List the plugins that are installed or named: where from, what they offer, and what failed and why."""
     import json
 
-    from gptkit.plugins import Plugins
+    from gptkit.registry.loader import Plugins
 
     found = Plugins(plugins or ())
     strangers = [plugin for plugin in [*found.loaded, *found.failed] if plugin.origin != "built in"]

@@ -5,14 +5,13 @@ from datetime import timedelta
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
+from rich.progress import BarColumn, MofNCompleteColumn, Progress as Bar, TextColumn, TimeRemainingColumn
 
 from gptkit.cli.terminal import printable
-from gptkit.events import Chosen, Estimate, Evaluation, Finished, Planned, Resized, Sample
-from gptkit.experiment import Experiment
-from gptkit.run import Event
-from gptkit.train import Step
+from gptkit.run.events import Chosen, Estimate, Evaluation, Finished, Planned, Resized, Sample
+from gptkit.run.loop import Event
+from gptkit.run.prepare import PreparedRun
+from gptkit.training.train import Step
 
 # Reading a loss waits for a GPU to finish its step: often enough to look alive, too rarely to slow it down.
 SECONDS_BETWEEN_LOOKS = 0.25
@@ -23,8 +22,8 @@ LARGE_SHARE = 0.5
 class Progress:
     """Shows the events of one run."""
 
-    def __init__(self, console: Console, experiment: Experiment) -> None:
-        self.console, self.settings = console, experiment.resolved.train
+    def __init__(self, console: Console, prepared: PreparedRun) -> None:
+        self.console, self.settings = console, prepared.resolved.train
         self.is_live = console.is_terminal
         self.bar = Bar(
             TextColumn("step"),

@@ -19,9 +19,9 @@ def check(
     trust_plugins: TrustPlugins = False,
 ) -> None:
     """Say everything that is wrong with a recipe, without reading its data or training."""
-    from gptkit.assemble import assembler_of
-    from gptkit.cli.warnings import warn_of_failures
-    from gptkit.trust import read_trusted
+    from gptkit.cli.terminal import warn_of_failures
+    from gptkit.recipe.check import assembler_of
+    from gptkit.storage.trust import read_trusted
 
     written, found = read_trusted(recipe, overrides or (), plugins or (), trust_plugins=trust_plugins)
     warn_of_failures(found)
@@ -39,10 +39,10 @@ def show(
     """Print a recipe with every default filled in, and where each value was written."""
     import tomli_w
 
-    from gptkit.leaves import spell
-    from gptkit.resolve import resolve
-    from gptkit.toml_lines import key_lines
-    from gptkit.trust import read_trusted
+    from gptkit.recipe.resolve import resolve
+    from gptkit.recipe.toml_lines import key_lines
+    from gptkit.recipe.values import spell
+    from gptkit.storage.trust import read_trusted
 
     written, found = read_trusted(recipe, overrides or (), plugins or (), trust_plugins=trust_plugins)
     resolved = resolve(written, found)
@@ -61,7 +61,7 @@ def schema(plugins: PluginFiles = None) -> None:
     """Print the JSON Schema of recipes, for editors."""
     import json
 
-    from gptkit.plugins import Plugins
-    from gptkit.schema import recipe_schema
+    from gptkit.recipe.json_schema import recipe_schema
+    from gptkit.registry.loader import Plugins
 
     print(json.dumps(recipe_schema(Plugins(plugins or ()).registry), indent=2))

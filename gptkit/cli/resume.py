@@ -22,7 +22,7 @@ def resume(
     What may change: train.max_iters where the schedule allows it, intervals, keep and device, and where the same
     text is found.
     """
-    from gptkit.resume import prepare_resume
+    from gptkit.run.resume import prepare_resume
 
     follow(
         " ".join([f"{run}/resolved.toml", *(f"--set {override}" for override in overrides or ())]),

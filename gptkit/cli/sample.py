@@ -39,13 +39,13 @@ def sample(
     # Imported here because it needs torch, and `gptkit --help` must not wait for that.
     from torch._dynamo.exc import TorchDynamoException
 
-    from gptkit.compiled_decoder import CompiledDecoder
-    from gptkit.compiler import lacking
-    from gptkit.cuda_graph_decoder import CudaGraphDecoder
+    from gptkit.api import load
+    from gptkit.decoding.compiled_decoder import CompiledDecoder
+    from gptkit.decoding.cuda_graph_decoder import CudaGraphDecoder
+    from gptkit.decoding.text import default_prompt, stream_text
     from gptkit.errors import GptkitError, UsageError
-    from gptkit.hardware import choose_device
-    from gptkit.text import default_prompt, write
-    from gptkit.trained import load
+    from gptkit.tuning.choose_compile import lacking
+    from gptkit.tuning.choose_device import choose_device
 
     try:
         where = choose_device(device).value
@@ -69,13 +69,13 @@ def sample(
     begin = default_prompt(trained.tokenizer) if prompt is None else prompt
     for number in range(samples):
         try:
-            pieces = write(
+            pieces = stream_text(
                 trained.model,
                 trained.tokenizer,
                 begin,
                 tokens,
                 seed=seed,
-                sample=number,
+                sample_index=number,
                 temperature=temperature,
                 top_k=top_k,
                 top_p=top_p,

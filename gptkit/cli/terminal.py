@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from gptkit.registry.loader import Plugins
+
 # Besides C0 and C1: what turns the direction of a line, and lone halves of characters, which cannot be encoded.
 UNSEEN = (*range(0x202A, 0x202F), *range(0x2066, 0x206A), *range(0xD800, 0xE000))
 ESCAPED = {
@@ -80,3 +82,9 @@ def patient_console() -> "Console":
     from rich.console import Console
 
     return Console(file=Patient(), highlight=False, markup=False, emoji=False, soft_wrap=True)  # type: ignore[arg-type]
+
+
+def warn_of_failures(plugins: "Plugins") -> None:
+    """Print a line on standard error for each plugin that did not load."""
+    for plugin in plugins.failed:
+        print(f"warning: plugin {plugin.title} ({plugin.origin}) does not load: {plugin.failure}", file=sys.stderr)

@@ -9,7 +9,7 @@ from gptkit.cli.terminal import printable
 def verify(run: RunDirectory) -> None:
     """Hash every checkpoint of a run again and say which are whole and what is damaged. Runs no plugin."""
     from gptkit.errors import CheckpointError
-    from gptkit.run_files import RunFiles
+    from gptkit.storage.run_reader import RunFiles
 
     found = RunFiles(run).verify()
     for name, problems in found.items():

@@ -8,13 +8,13 @@ V vocabulary.
 """
 
 from gptkit.interfaces.attention import Attention
-from gptkit.interfaces.block import Block, Parts
+from gptkit.interfaces.attention_context import AttentionContext, LayerCache
+from gptkit.interfaces.block import Block, BlockParts
 from gptkit.interfaces.corpus import Corpus
 from gptkit.interfaces.dims import Dims, Probability
 from gptkit.interfaces.feed_forward import FeedForward
 from gptkit.interfaces.norm import Norm
 from gptkit.interfaces.optimizer import Optimizer, ParameterGroups
-from gptkit.interfaces.place import Memory, Place
 from gptkit.interfaces.position import Position
 from gptkit.interfaces.reference import HasReference
 from gptkit.interfaces.schedule import Schedule
@@ -23,17 +23,17 @@ from gptkit.interfaces.tokenizer import Tokenizer
 __all__ = [
     "KINDS",
     "Attention",
+    "AttentionContext",
     "Block",
+    "BlockParts",
     "Corpus",
     "Dims",
     "FeedForward",
     "HasReference",
-    "Memory",
+    "LayerCache",
     "Norm",
     "Optimizer",
     "ParameterGroups",
-    "Parts",
-    "Place",
     "Position",
     "Probability",
     "Schedule",

@@ -5,8 +5,8 @@ from abc import ABC, abstractmethod
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from gptkit.interfaces.attention_context import AttentionContext, LayerCache
 from gptkit.interfaces.dims import Dims
-from gptkit.interfaces.place import Memory, Place
 
 
 class Attention(nn.Module, ABC):
@@ -16,9 +16,11 @@ class Attention(nn.Module, ABC):
         super().__init__()
 
     @abstractmethod
-    def forward(self, x: Float[Tensor, "B T C"], at: Place = Place()) -> Float[Tensor, "B T C"]:
+    def forward(
+        self, x: Float[Tensor, "B T C"], ctx: AttentionContext = AttentionContext()
+    ) -> Float[Tensor, "B T C"]:
         """Return what each position gathered from those it may see."""
 
     @abstractmethod
-    def new_memory(self, batch_size: int, length: int) -> Memory:
+    def new_cache(self, batch_size: int, length: int) -> LayerCache:
         """Return an empty memory for `length` positions of `batch_size` sequences."""

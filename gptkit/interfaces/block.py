@@ -1,44 +1,45 @@
 """What wires the parts of a layer together."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from gptkit.interfaces.attention import Attention
+from gptkit.interfaces.attention_context import AttentionContext, LayerCache
 from gptkit.interfaces.dims import Dims
 from gptkit.interfaces.feed_forward import FeedForward
 from gptkit.interfaces.norm import Norm
-from gptkit.interfaces.place import Memory, Place
 
 
-class Parts(ABC):
-    """Builds the parts of one block: each call returns a new one, as the recipe chose it for this layer."""
+@dataclass(frozen=True)
+class BlockParts:
+    """What builds the parts of a block: its classes, or functions of the sizes. Each call builds a new part.
 
-    @abstractmethod
-    def attention(self) -> Attention:
-        """Return a new attention."""
+    Args:
+        attention: Such as `SdpaAttention`, or `partial(SdpaAttention, qkv_bias=True)`.
+    """
 
-    @abstractmethod
-    def feed_forward(self) -> FeedForward:
-        """Return a new feed-forward."""
-
-    @abstractmethod
-    def norm(self) -> Norm:
-        """Return a new norm."""
+    attention: Callable[[Dims], Attention]
+    feed_forward: Callable[[Dims], FeedForward]
+    norm: Callable[[Dims], Norm]
 
 
 class Block(nn.Module, ABC):
     """Wires attention, feed-forward and norms onto the residual stream."""
 
-    def __init__(self, dims: Dims, parts: Parts) -> None:
+    def __init__(self, dims: Dims, parts: BlockParts) -> None:
         super().__init__()
 
     @abstractmethod
-    def forward(self, x: Float[Tensor, "B T C"], at: Place = Place()) -> Float[Tensor, "B T C"]:
+    def forward(
+        self, x: Float[Tensor, "B T C"], ctx: AttentionContext = AttentionContext()
+    ) -> Float[Tensor, "B T C"]:
         """Return the residual stream after this block."""
 
-    def new_memory(self, batch_size: int, length: int) -> Memory:
+    def new_cache(self, batch_size: int, length: int) -> LayerCache:
         """Return an empty memory for this block's attention. Blocks with more than one override this.
 
         Raises:
@@ -50,4 +51,4 @@ class Block(nn.Module, ABC):
                 f"{type(self).__name__} holds {len(attentions)} attentions: override new_memory to say "
                 "what it remembers"
             )
-        return attentions[0].new_memory(batch_size, length)
+        return attentions[0].new_cache(batch_size, length)

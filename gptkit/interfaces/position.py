@@ -14,12 +14,12 @@ class Position(nn.Module, ABC):
     def __init__(self, dims: Dims) -> None:
         super().__init__()
 
-    def embed(self, x: Float[Tensor, "B T C"], first: int | Int[Tensor, ""]) -> Float[Tensor, "B T C"]:
-        """Add to the embeddings of tokens whose first stands at position `first`, counted from 0."""
+    def embed(self, x: Float[Tensor, "B T C"], start_pos: int | Int[Tensor, ""]) -> Float[Tensor, "B T C"]:
+        """Add to the embeddings of tokens whose first stands at position `start_pos`, counted from 0."""
         return x
 
-    def turn(
-        self, q: Float[Tensor, "B H T D"], k: Float[Tensor, "B K T D"], first: int | Int[Tensor, ""]
+    def rotate(
+        self, q: Float[Tensor, "B H T D"], k: Float[Tensor, "B K T D"], start_pos: int | Int[Tensor, ""]
     ) -> tuple[Float[Tensor, "B H T D"], Float[Tensor, "B K T D"]]:
-        """Turn the queries and keys of tokens whose first stands at position `first`, counted from 0."""
+        """Turn the queries and keys of tokens whose first stands at position `start_pos`, counted from 0."""
         return q, k

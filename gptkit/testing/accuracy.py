@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gptkit.testing.case import Case
-from gptkit.testing.passes import Results
+from gptkit.testing.results import Results
 
 # In roundings (eps) of a result's size. Where the built-in attentions were off by more than twice the
 # reference's own error, it was by at most 73 in float64 and float32, by at most 10 in bfloat16, whose long sums

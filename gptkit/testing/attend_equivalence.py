@@ -9,11 +9,11 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from gptkit.attention import SoftmaxAttention, causal
 from gptkit.components.attention.naive import NaiveAttention
+from gptkit.nn import SoftmaxAttention, causal_mask
 from gptkit.testing.accuracy import assert_as_accurate
 from gptkit.testing.case import Build, Case
-from gptkit.testing.passes import Results, gradients
+from gptkit.testing.results import Results, gradients
 
 
 @dataclass(frozen=True)
@@ -24,19 +24,19 @@ class Inputs:
     k: Float[Tensor, "B H S D"]
     v: Float[Tensor, "B H S D"]
     gradient: Float[Tensor, "B H T D"]
-    visible: Bool[Tensor, "..."] | None
+    attn_mask: Bool[Tensor, "..."] | None
 
     def results(self, attention: SoftmaxAttention) -> Results:
         """Return the output of an attention's `attend`, and the gradients of the queries, keys and values."""
         q, k, v = (x.detach().requires_grad_() for x in (self.q, self.k, self.v))
         # A copy, so that what one attention does to it is not the next one's fault.
-        y = attention.attend(q, k, v, None if self.visible is None else self.visible.clone())
+        y = attention.attend(q, k, v, None if self.attn_mask is None else self.attn_mask.clone())
         return {"output": y.detach(), **gradients(y, {"q": q, "k": k, "v": v}, self.gradient)}
 
     def seen(self) -> Bool[Tensor, "B H T S"]:
         """Return which key each query sees, also where that is the causal rule."""
-        visible = causal(self.q, self.k) if self.visible is None else self.visible
-        return visible.expand(*self.q.shape[:3], self.k.shape[2])
+        attn_mask = causal_mask(self.q, self.k) if self.attn_mask is None else self.attn_mask
+        return attn_mask.expand(*self.q.shape[:3], self.k.shape[2])
 
     def heads(self) -> Iterator["Inputs"]:
         """Yield the inputs of each head."""
@@ -46,7 +46,7 @@ class Inputs:
 
     def double(self) -> "Inputs":
         """Return the inputs in float64."""
-        return Inputs(self.q.double(), self.k.double(), self.v.double(), self.gradient.double(), self.visible)
+        return Inputs(self.q.double(), self.k.double(), self.v.double(), self.gradient.double(), self.attn_mask)
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def attends_as_reference(build: Build[SoftmaxAttention], case: Case) -> None:
 @lru_cache(maxsize=1)
 def expect(case: Case) -> Expected:
     """Return what any attention must find on a case."""
-    inputs = Inputs(*case.qkv(), case.draw("gradient", case.B, case.H, case.T, case.D), case.visible())
+    inputs = Inputs(*case.qkv(), case.draw("gradient", case.B, case.H, case.T, case.D), case.attn_mask())
     naive = NaiveAttention(case.dims()).eval()
     # One head at a time: all at once, the oracle would keep several numbers for every query and key.
     return Expected(

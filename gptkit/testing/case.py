@@ -28,7 +28,7 @@ class Case(Input):
         visible_axes: Axes of the tensor that says which key each query sees, such as "T S" or "B 1 T S";
             None is the causal rule.
         strided: Whether inputs lie in memory with their axes in reverse.
-        turned: Whether a position turns queries and keys.
+        rotated: Whether a position turns queries and keys.
         options: Options of the part that are not at their default, with their values.
         spare: Positions of the context behind the input.
     """
@@ -41,7 +41,7 @@ class Case(Input):
     scale: float = 1.0
     visible_axes: str | None = None
     strided: bool = False
-    turned: bool = False
+    rotated: bool = False
     options: tuple[tuple[str, int], ...] = ()
     spare: int = 3
     seed: int = 0
@@ -86,7 +86,7 @@ class Case(Input):
         k, v = (self.draw(purpose, self.B, self.H, self.S, self.D) for purpose in "kv")
         return self.scale * q, self.scale * k, self.scale * v
 
-    def visible(self) -> Bool[Tensor, "..."] | None:
+    def attn_mask(self) -> Bool[Tensor, "..."] | None:
         """Return which key each query sees."""
         return None if self.visible_axes is None else self.draw_visible(self.visible_axes)
 
@@ -96,19 +96,19 @@ class Case(Input):
         Each query sees its own key; where all see the same, the last one does.
         """
         sizes = {"B": self.B, "H": self.H, "T": self.T, "S": self.S, "1": 1}
-        visible = self.draw("visible", *(sizes[axis] for axis in axes.split())) > 0
+        attn_mask = self.draw("visible", *(sizes[axis] for axis in axes.split())) > 0
         keys = torch.arange(self.S, device=self.device)
         own = keys == keys[self.earlier :, None]  # (T, S)
-        return visible | (own if "T" in axes else own[-1])
+        return attn_mask | (own if "T" in axes else own[-1])
 
     def __str__(self) -> str:
         """Return what it takes to draw this input again."""
         sizes = f"B={self.B} H={self.H} T={self.T} S={self.S} D={self.D} scale={self.scale:g} seed={self.seed}"
-        visible = "" if self.visible_axes is None else f" visible='{self.visible_axes}'"
-        is_so = [name for name in ("strided", "turned") if getattr(self, name)]
+        attn_mask = "" if self.visible_axes is None else f" visible='{self.visible_axes}'"
+        is_so = [name for name in ("strided", "rotated") if getattr(self, name)]
         words = [
             *is_so,
             *(f"{name}={value}" for name, value in self.options),
             str(self.dtype).removeprefix("torch."),
         ]
-        return f"{sizes}{visible} {' '.join(words)} on {self.device}"
+        return f"{sizes}{attn_mask} {' '.join(words)} on {self.device}"

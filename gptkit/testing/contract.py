@@ -11,7 +11,7 @@ from hypothesis import settings
 
 from gptkit.errors import UsageError, did_you_mean
 from gptkit.interfaces import KINDS
-from gptkit.plugins import Plugins
+from gptkit.registry.loader import Plugins
 from gptkit.testing.check import LEVELS, Check
 from gptkit.testing.outcome import Depth
 from gptkit.testing.prove import checks_of, prove

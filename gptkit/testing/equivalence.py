@@ -7,25 +7,25 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from gptkit.attention import SoftmaxAttention
-from gptkit.interfaces import Attention, Block, Memory, Place
+from gptkit.interfaces import Attention, AttentionContext, Block, LayerCache
+from gptkit.nn import SoftmaxAttention
 from gptkit.testing.accuracy import assert_as_accurate
-from gptkit.testing.applies import NotHere
 from gptkit.testing.case import Build, Case
-from gptkit.testing.parts import PlaceByScale
-from gptkit.testing.passes import Results, results
+from gptkit.testing.outcome import NotHere
 from gptkit.testing.references import Twin, twin_of
+from gptkit.testing.results import Results, results
+from gptkit.testing.stand_in_parts import PositionByScale
 from gptkit.testing.weights import draw_weights
 
 
-class Earlier(Memory):
+class Earlier(LayerCache):
     """Keys and values that stand before those of a pass."""
 
     def __init__(self, keys: Float[Tensor, "B H S D"], values: Float[Tensor, "B H S D"]) -> None:
         self.keys, self.values = keys, values
 
-    def append(
-        self, k: Float[Tensor, "B H T D"], v: Float[Tensor, "B H T D"], first: int | Int[Tensor, ""]
+    def update(
+        self, k: Float[Tensor, "B H T D"], v: Float[Tensor, "B H T D"], start_pos: int | Int[Tensor, ""]
     ) -> tuple[Float[Tensor, "B H S D"], Float[Tensor, "B H S D"]]:
         """Return the keys and values behind those that stand before them."""
         return torch.cat((self.keys.to(k), k), dim=2), torch.cat((self.values.to(v), v), dim=2)
@@ -55,15 +55,15 @@ def equals_reference(build: Build[nn.Module], case: Case) -> None:
     assert_as_accurate(found, twin.results(case, case.dtype, *handed), exact, sizes, case)
 
 
-def place_of(part: nn.Module, case: Case) -> tuple[Place, ...]:
+def place_of(part: nn.Module, case: Case) -> tuple[AttentionContext, ...]:
     """Return what a part is handed besides its input."""
     if not isinstance(part, Attention | Block):
         return ()
-    position = PlaceByScale(case.dims()) if case.turned else None
+    position = PositionByScale(case.dims()) if case.rotated else None
     if not case.earlier:
-        return (Place(0, position, None, case.visible()),)
+        return (AttentionContext(0, position, None, case.attn_mask()),)
     earlier = (case.scale / 2 * case.draw(name, case.B, case.H, case.earlier, case.D) for name in "kv")
-    return (Place(case.earlier, position, Earlier(*earlier), case.visible()),)
+    return (AttentionContext(case.earlier, position, Earlier(*earlier), case.attn_mask()),)
 
 
 def sizes_of(exact: Results, twin: Twin, part: nn.Module, case: Case) -> Results:
@@ -73,6 +73,6 @@ def sizes_of(exact: Results, twin: Twin, part: nn.Module, case: Case) -> Results
         return largest
     # A query that weighs one key alone passes hardly a gradient on, and what is left is rounding.
     alone = twin.results(
-        case, torch.float64, Place(visible=torch.eye(case.T, dtype=torch.bool, device=case.device))
+        case, torch.float64, AttentionContext(attn_mask=torch.eye(case.T, dtype=torch.bool, device=case.device))
     )
     return {name: torch.maximum(size, alone[name].abs().max()) for name, size in largest.items()}

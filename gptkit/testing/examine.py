@@ -8,7 +8,8 @@ from pathlib import Path
 import torch
 
 from gptkit.errors import PluginError, Problem, RecipeError
-from gptkit.plugins import Plugins, explain, import_file, is_file
+from gptkit.registry.blame import explain
+from gptkit.registry.loader import Plugins, import_file, is_file
 from gptkit.testing.check import Check
 from gptkit.testing.guards import TookTooLong, at_most, listening
 from gptkit.testing.outcome import Depth, Outcome

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 
-from gptkit.attention import SoftmaxAttention
 from gptkit.interfaces import Attention, HasReference
+from gptkit.nn import SoftmaxAttention
 from gptkit.testing.accuracy import assert_equal
 from gptkit.testing.attend_equivalence import attend_equals_reference
 from gptkit.testing.case import Build, Case
 from gptkit.testing.equivalence import equals_reference
-from gptkit.testing.module_laws import keeps_shape_and_dtype, rows_are_independent
+from gptkit.testing.laws.module import keeps_shape_and_dtype, rows_are_independent
 
 
 def reason_against(attention: SoftmaxAttention, case: Case) -> str | None:

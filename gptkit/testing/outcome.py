@@ -1,4 +1,4 @@
-"""How hard a check is tried, and what comes of it."""
+"""How hard a check is tried, what comes of it, and why it may not apply."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -42,3 +42,23 @@ class Outcome:
     inputs: int = 0
     seconds: float = 0.0
     error: BaseException | None = None
+
+
+class DoesNotApply(Exception):  # noqa: N818  # a verdict
+    """A part does not make the promise on this input, or there is nothing here to check it on.
+
+    Args:
+        reason: What a person is told in the place of a verdict.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Refusal(DoesNotApply):
+    """A part declared that it cannot do what was asked."""
+
+
+class NotHere(DoesNotApply):
+    """What the check needs, this machine does not have."""

@@ -7,12 +7,12 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from gptkit.attention import SoftmaxAttention
 from gptkit.components.attention.naive import NaiveAttention
 from gptkit.interfaces import HasReference
+from gptkit.nn import SoftmaxAttention
 from gptkit.testing.case import Case
-from gptkit.testing.parts import PositionPass
-from gptkit.testing.passes import Results, gradients
+from gptkit.testing.results import Results, gradients
+from gptkit.testing.stand_in_parts import PositionPass
 
 
 @dataclass(frozen=True)

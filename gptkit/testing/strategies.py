@@ -6,11 +6,11 @@ from typing import Any
 from hypothesis import strategies as st
 
 from gptkit.testing.case import Case
-from gptkit.testing.corpus_laws import NoCase
-from gptkit.testing.optimizer_laws import BowlCase
-from gptkit.testing.schedule_laws import RunCase
+from gptkit.testing.laws.corpus import NoCase
+from gptkit.testing.laws.optimizer import BowlCase
+from gptkit.testing.laws.schedule import RunCase
+from gptkit.testing.laws.tokenizer import TextCase
 from gptkit.testing.subject import Subject
-from gptkit.testing.tokenizer_laws import TextCase
 
 # What draws the inputs of a check, for a part.
 Inputs = Callable[[Subject], st.SearchStrategy[Any]]
@@ -68,7 +68,7 @@ def attended_cases(
     more: dict[str, st.SearchStrategy[Any]] = {
         "earlier": st.sampled_from(EARLIER),
         "visible_axes": st.sampled_from(VISIBLE_AXES),
-        "turned": st.booleans(),
+        "rotated": st.booleans(),
     }
     return cases(subject, sizes, **(more | given))
 

@@ -4,18 +4,19 @@ import inspect
 import json
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import torch
 
-from gptkit.interfaces import KINDS, Block, Dims, Parts, Position
-from gptkit.registry import describe, kind_of
-from gptkit.signature import Option, options
-from gptkit.testing.applies import DoesNotApply, NotHere, Refusal
-from gptkit.testing.parts import PositionPass, plain_parts
+from gptkit.interfaces import KINDS, Block, BlockParts, Dims, Position
+from gptkit.registry.loader import Plugins
+from gptkit.registry.registry import Registry, describe, kind_of
+from gptkit.registry.signature import Option, options
+from gptkit.testing.outcome import DoesNotApply, NotHere, Refusal
+from gptkit.testing.stand_in_parts import PLAIN_PARTS, PositionPass
 
 # Widths of heads that kernels find hard, and those that they are made for: a part may take only some of them.
 WIDTHS = (1, 2, 3, 4, 5, 7, 8, 16, 33, 32, 64, 128)
@@ -56,7 +57,7 @@ class Subject:
         named = f"{self.kind} {self.name}".strip()
         return f"{named}: {describe(self.part)}"
 
-    def build(self, *handed: Any, parts: Sequence[Parts] = (), **options: Any) -> Any:
+    def build(self, *handed: Any, parts: BlockParts = PLAIN_PARTS, **options: Any) -> Any:
         """Return the part as the model would build it; a position is made a module.
 
         Args:
@@ -71,7 +72,7 @@ class Subject:
         make: Any = self.part
         try:
             if issubclass(self.part, Block):
-                return make(*handed, *(parts or [plain_parts(*handed)]), **given)
+                return make(*handed, parts, **given)
             part = make(*handed, **given)
         except ValueError as error:
             raise Refusal(f"it refuses: {error}") from error
@@ -152,3 +153,14 @@ def file_of(part: type) -> str:
         return inspect.getsourcefile(part) or ""
     except TypeError:
         return ""
+
+
+# Any, because no annotation takes an abstract class such as `Attention` and gives its subclasses.
+def registered(interface: type, registry: Registry | None = None) -> dict[str, Any]:
+    """Return the registered classes that inherit a class, by name.
+
+    Args:
+        registry: Where to look; that of the built-in parts and the installed plugins by default.
+    """
+    registry = Plugins().registry if registry is None else registry
+    return {entry.name: entry.part for entry in registry if issubclass(entry.part, interface)}

@@ -7,16 +7,16 @@ from typing import Any
 
 import torch
 
-from gptkit.assemble import assembler_of
 from gptkit.errors import UsageError, did_you_mean
-from gptkit.leaves import spell
-from gptkit.plugins import Plugins
-from gptkit.recipe import override
-from gptkit.registry import Entry
-from gptkit.resolved import Auto, Choice
-from gptkit.signature import REQUIRED
+from gptkit.recipe.check import assembler_of
+from gptkit.recipe.read import override
+from gptkit.recipe.resolved import Auto, Choice
+from gptkit.recipe.values import spell
+from gptkit.registry.loader import Plugins
+from gptkit.registry.registry import Entry
+from gptkit.registry.signature import REQUIRED
+from gptkit.storage.trust import read_trusted
 from gptkit.testing.subject import Subject
-from gptkit.trust import read_trusted
 
 
 def parts_of_recipe(

@@ -6,17 +6,17 @@ from pathlib import Path
 import pytest
 
 from gptkit.bench.workload import workload
-from gptkit.experiment import Experiment
+from gptkit.run.prepare import PreparedRun
 from tests.small import RECIPE, write_recipe
 
-SmallWorkload = Callable[..., Experiment]
+SmallWorkload = Callable[..., PreparedRun]
 
 
 @pytest.fixture
 def small_workload(tmp_path: Path) -> SmallWorkload:
     """Return a function that returns the small recipe's workload, with overrides."""
 
-    def make(*overrides: str) -> Experiment:
+    def make(*overrides: str) -> PreparedRun:
         return workload(write_recipe(tmp_path, recipe=RECIPE), overrides=overrides, characters=2000)
 
     return make

@@ -5,33 +5,33 @@ import torch
 from torch import Tensor
 
 from gptkit.bench.attention import time_attend, time_whole, to_time_whole, with_attend
-from gptkit.bench.clock import Pace
-from gptkit.bench.passes import BACKWARD, BOTH, FORWARD, PASSES, attend_inputs, attend_passes, operations
-from gptkit.bench.peak import matmul_peak
+from gptkit.bench.attention_passes import BACKWARD, BOTH, FORWARD, PASSES, attend_inputs, attend_passes, operations
+from gptkit.bench.clock import Rounds
 from gptkit.components.attention.naive import NaiveAttention
 from gptkit.components.attention.sdpa import SdpaAttention
 from gptkit.interfaces import Dims
-from gptkit.plugins import Plugins
+from gptkit.registry.loader import Plugins
 from gptkit.testing.case import Case
+from gptkit.tuning.matmul_rate import matmul_peak
 from tests.testing.right_parts import MeanAttention
 
 CASE = Case(B=2, H=2, T=64, D=16, dtype=torch.float32)
-PACE = Pace(repeats=2, at_least=0.0)
+PACE = Rounds(repeats=2, at_least=0.0)
 Mask = Tensor | None
 
 
 class Unscaled(NaiveAttention):
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, visible: Mask = None) -> Tensor:
-        return super().attend(2 * q, k, v, visible)
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, attn_mask: Mask = None) -> Tensor:
+        return super().attend(2 * q, k, v, attn_mask)
 
 
 class NeedsGradients(NaiveAttention):
     """It is right where it is proven, and fails where it is timed."""
 
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, visible: Mask = None) -> Tensor:
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, attn_mask: Mask = None) -> Tensor:
         if not torch.is_grad_enabled():
             raise RuntimeError("only in training")
-        return super().attend(q, k, v, visible)
+        return super().attend(q, k, v, attn_mask)
 
 
 class Unbuildable(NaiveAttention):
@@ -42,7 +42,7 @@ class Unbuildable(NaiveAttention):
 @pytest.fixture(autouse=True)
 def a_small_peak(monkeypatch: pytest.MonkeyPatch) -> None:
     """Find the peak with small products."""
-    monkeypatch.setattr("gptkit.bench.peak.PRODUCTS", ((256, 256, 256),))
+    monkeypatch.setattr("gptkit.tuning.matmul_rate.PRODUCTS", ((256, 256, 256),))
     matmul_peak.cache_clear()
 
 

@@ -5,10 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from gptkit.bench import baseline as baselines
-from gptkit.bench import peer as peers
+from gptkit.bench import baseline as baselines, hf_gpt2 as peers
 from gptkit.bench.baseline import baseline, copy_weights, is_lectures, plain_model
-from gptkit.eval_mode import evaluating
+from gptkit.nn.eval_mode import evaluating
 from tests.bench.conftest import SmallWorkload
 
 TOKENS = torch.arange(24).reshape(2, 12)

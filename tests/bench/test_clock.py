@@ -3,7 +3,7 @@ import time
 import pytest
 import torch
 
-from gptkit.bench.clock import Contestant, Pace, calls_for, interleaved, seconds_of
+from gptkit.bench.clock import Contestant, Rounds, calls_for, interleaved, seconds_of
 
 CPU = torch.device("cpu")
 
@@ -11,7 +11,7 @@ CPU = torch.device("cpu")
 def test_contestants_take_turns_once_each_is_warm() -> None:
     order: list[str] = []
     contestants = [Contestant(name, lambda name=name: order.append(name)) for name in "ab"]
-    found = interleaved(contestants, Pace(repeats=3, at_least=0.0), CPU)
+    found = interleaved(contestants, Rounds(repeats=3, at_least=0.0), CPU)
     assert "".join(order) == "ab" + "ababab"
     assert {name: len(seconds) for name, seconds in found.items()} == {"a": 3, "b": 3}
 
@@ -48,7 +48,7 @@ def test_what_gets_a_call_ready_is_off_the_clock() -> None:
 @pytest.mark.parametrize("repeats", [0, -1])
 def test_no_repeats_are_refused(repeats: int) -> None:
     with pytest.raises(ValueError, match=rf"^repeats must be 1 or more, found {repeats}$"):
-        Pace(repeats=repeats)
+        Rounds(repeats=repeats)
 
 
 @pytest.mark.cuda

@@ -2,25 +2,25 @@ import pytest
 import torch
 
 from gptkit.bench import contexts as race
-from gptkit.bench.clock import Pace
+from gptkit.bench.clock import Rounds
 from gptkit.bench.contexts import contexts, curves, foreseen
-from gptkit.bench.peak import matmul_peak
 from gptkit.bench.row import Row
 from gptkit.components.attention.naive import NaiveAttention
 from gptkit.components.attention.sdpa import SdpaAttention
 from gptkit.testing.case import Case
+from gptkit.tuning.matmul_rate import matmul_peak
 from tests.bench.test_attention import Unscaled
 
 CPU = torch.device("cpu")
 CASE = Case(B=7, H=2, D=4, dtype=torch.float32)
-PACE = Pace(repeats=1, at_least=0.0)
+PACE = Rounds(repeats=1, at_least=0.0)
 BOTH = {"naive": NaiveAttention, "sdpa": SdpaAttention}
 
 
 @pytest.fixture(autouse=True)
 def a_small_peak(monkeypatch: pytest.MonkeyPatch) -> None:
     """Find the peak with small products."""
-    monkeypatch.setattr("gptkit.bench.peak.PRODUCTS", ((256, 256, 256),))
+    monkeypatch.setattr("gptkit.tuning.matmul_rate.PRODUCTS", ((256, 256, 256),))
     matmul_peak.cache_clear()
 
 

@@ -4,15 +4,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from gptkit.bench import decoding
-from gptkit.bench import peer as peers
-from gptkit.bench.clock import Pace
+from gptkit.bench import decoding, hf_gpt2 as peers
+from gptkit.bench.clock import Rounds
 from gptkit.bench.decoding import batches, disagreement, lengths, time_decoding
-from gptkit.kv_cache import KVCache
+from gptkit.nn import KVCache
 from tests.bench.conftest import SmallWorkload
 from tests.small import small_dims
 
-PACE = Pace(repeats=2, at_least=0.0)
+PACE = Rounds(repeats=2, at_least=0.0)
 
 
 @pytest.fixture(autouse=True)
@@ -68,17 +67,17 @@ def test_parts_that_are_not_the_lectures_are_held_against_their_own_uncached_pat
 def test_a_cache_that_is_wrong_gets_no_time(
     small_workload: SmallWorkload, monkeypatch: pytest.MonkeyPatch, override: str
 ) -> None:
-    right = KVCache.append
+    right = KVCache.update
 
-    def append(self: KVCache, k: Tensor, v: Tensor, first: Any) -> tuple[Tensor, Tensor]:
+    def update(self: KVCache, k: Tensor, v: Tensor, first: Any) -> tuple[Tensor, Tensor]:
         return right(self, k, -3 * v if k.shape[2] == 1 else v, first)
 
-    monkeypatch.setattr(KVCache, "append", append)
-    experiment = small_workload(override)
+    monkeypatch.setattr(KVCache, "update", update)
+    prepared = small_workload(override)
     with torch.no_grad():
-        for weight in experiment.model.parameters():
+        for weight in prepared.model.parameters():
             weight.mul_(20)
-    plain, gptkit = time_decoding(experiment, 4, PACE, name="small")
+    plain, gptkit = time_decoding(prepared, 4, PACE, name="small")
     assert (plain.name, plain.reason, gptkit.name, gptkit.seconds) == ("plain", "", "gptkit", ())
     assert "of its greedy text is not the uncached path's from token " in gptkit.reason
 

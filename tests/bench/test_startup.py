@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gptkit.bench import startup
-from gptkit.bench.clock import Pace
+from gptkit.bench.clock import Rounds
 from gptkit.bench.startup import finish, time_startup, until_step
 
 
@@ -40,7 +40,7 @@ def test_each_way_to_begin_is_a_process_of_its_own(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(startup, "finish", note)
     monkeypatch.setattr(startup, "until_step", note)
-    rows = time_startup(Pace(repeats=2))
+    rows = time_startup(Rounds(repeats=2))
     assert [row.name for row in rows] == [
         "gptkit --help",
         "import gptkit",

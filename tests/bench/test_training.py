@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from gptkit.bench import training
-from gptkit.bench.clock import Pace
+from gptkit.bench.clock import Rounds
 from gptkit.bench.training import ours, time_training
 from tests.bench.conftest import SmallWorkload
 
-PACE = Pace(repeats=2, at_least=0.0)
+PACE = Rounds(repeats=2, at_least=0.0)
 
 
 def test_ours_is_compared_with_the_baseline(
@@ -39,20 +39,20 @@ def test_without_the_baseline_there_are_no_ratios(
 
 
 def test_a_step_is_a_real_one_of_a_copy(small_workload: SmallWorkload, monkeypatch: pytest.MonkeyPatch) -> None:
-    experiment = small_workload()
-    before = [weight.clone() for weight in experiment.model.parameters()]
-    trained = copy.deepcopy(experiment.model)
+    prepared = small_workload()
+    before = [weight.clone() for weight in prepared.model.parameters()]
+    trained = copy.deepcopy(prepared.model)
     monkeypatch.setattr("copy.deepcopy", lambda model: trained)
-    ours(experiment).call()
-    for was, weight, own in zip(before, experiment.model.parameters(), trained.parameters(), strict=True):
+    ours(prepared).call()
+    for was, weight, own in zip(before, prepared.model.parameters(), trained.parameters(), strict=True):
         # Decoding, which is timed next, wants a model whose head's bias is zero, as the peer has none.
         assert torch.equal(was, weight)
         assert not torch.equal(was, own)
 
 
 def test_the_others_train_too(small_workload: SmallWorkload) -> None:
-    experiment = small_workload()
-    contestants = training.others(experiment, rows=4)
+    prepared = small_workload()
+    contestants = training.others(prepared, rows=4)
     assert [contestant.name for contestant in contestants][:1] == ["plain"]
     for contestant in contestants:
         contestant.call()

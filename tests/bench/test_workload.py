@@ -6,9 +6,9 @@ import pytest
 from gptkit.bench.startup import TINY
 from gptkit.bench.workload import ALPHABET, GPT_SMALL, random_text, workload
 from gptkit.errors import RecipeError
-from gptkit.plugins import Plugins
-from gptkit.recipe import read
-from gptkit.resolve import resolve
+from gptkit.recipe.read import read
+from gptkit.recipe.resolve import resolve
+from gptkit.registry.loader import Plugins
 from tests.bench.conftest import SmallWorkload
 
 RECIPES = Path(__file__).parents[2] / "recipes"
@@ -24,9 +24,9 @@ def test_the_default_is_gpt_small(tmp_path: Path) -> None:
 
 
 def test_without_a_recipe_it_is_the_lectures_model() -> None:
-    experiment = workload(None, characters=5000)
-    assert experiment.model.n_parameters == 10_788_929
-    assert experiment.tokens_per_step == 64 * 256
+    prepared = workload(None, characters=5000)
+    assert prepared.model.n_parameters == 10_788_929
+    assert prepared.tokens_per_step == 64 * 256
 
 
 def test_a_start_has_the_sizes_of_gpt_tiny() -> None:
@@ -44,10 +44,10 @@ def test_the_text_holds_65_characters_whatever_its_length() -> None:
 
 
 def test_the_recipes_parts_and_settings_are_kept_but_for_its_text(small_workload: SmallWorkload) -> None:
-    experiment = small_workload("model.norm=rmsnorm", "train.batch_size=3", 'data.tokenizer="byte"')
-    assert experiment.resolved.parts["norm"].name == "rmsnorm"
-    assert (experiment.resolved.train.batch_size, experiment.tokenizer.vocab_size) == (3, 65)
-    assert len(experiment.data.train) + len(experiment.data.validation) == 2065
+    prepared = small_workload("model.norm=rmsnorm", "train.batch_size=3", 'data.tokenizer="byte"')
+    assert prepared.resolved.parts["norm"].name == "rmsnorm"
+    assert (prepared.resolved.train.batch_size, prepared.tokenizer.vocab_size) == (3, 65)
+    assert len(prepared.data.train) + len(prepared.data.validation) == 2065
 
 
 def test_a_recipe_that_is_wrong_is_an_error_as_elsewhere(small_workload: SmallWorkload) -> None:

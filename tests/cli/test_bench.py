@@ -8,7 +8,7 @@ import pytest
 
 from gptkit.bench import baseline as baselines
 from gptkit.bench.baseline import baseline
-from gptkit.bench.peak import matmul_peak
+from gptkit.tuning.matmul_rate import matmul_peak
 from tests.cli.conftest import Gptkit
 
 BROKEN = """
@@ -16,8 +16,8 @@ import gptkit
 from gptkit.components.attention.sdpa import SdpaAttention
 
 class Unscaled(SdpaAttention):
-    def attend(self, q, k, v, visible=None):
-        return super().attend(2 * q, k, v, visible)
+    def attend(self, q, k, v, attn_mask=None):
+        return super().attend(2 * q, k, v, attn_mask)
 
 @gptkit.hookimpl
 def gptkit_register(register):
@@ -37,10 +37,10 @@ def in_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Measure little, on small products and short contexts, and leave the peer out."""
     monkeypatch.setattr("gptkit.cli.bench.AT_LEAST", 0.0)
     monkeypatch.setattr("gptkit.bench.contexts.LAST_ELSEWHERE", 128)
-    monkeypatch.setattr("gptkit.bench.peak.PRODUCTS", ((256, 256, 256),))
+    monkeypatch.setattr("gptkit.tuning.matmul_rate.PRODUCTS", ((256, 256, 256),))
     monkeypatch.setattr("gptkit.bench.decoding.BATCHES", (2,))
     monkeypatch.setattr("gptkit.bench.workload.CHARACTERS", 2000)
-    monkeypatch.setattr("gptkit.bench.peer.is_installed", lambda: False)
+    monkeypatch.setattr("gptkit.bench.hf_gpt2.is_installed", lambda: False)
     monkeypatch.setattr("gptkit.bench.training.is_installed", lambda: False)
     matmul_peak.cache_clear()
 

@@ -15,7 +15,7 @@ HEAD = """
 import torch
 import gptkit
 from gptkit.interfaces import FeedForward, Norm
-from gptkit.layers import Linear
+from gptkit.nn import Linear
 from gptkit.components.feed_forward.relu import ReluFeedForward
 from gptkit.components.norm.layernorm import LayerNorm
 
@@ -219,10 +219,10 @@ import torch
 import gptkit
 from gptkit.components.attention.fused import FusedAttention
 from gptkit.components.attention.naive import NaiveAttention
-from gptkit.interfaces import Attention, HasReference, Place
+from gptkit.interfaces import Attention, HasReference, AttentionContext
 
 class Seer(NaiveAttention):
-    def attend(self, q, k, v, visible=None):
+    def attend(self, q, k, v, attn_mask=None):
         return super().attend(q, k, v, torch.ones(1, 1, dtype=torch.bool))
 
 class Mine(Attention, HasReference):
@@ -230,11 +230,11 @@ class Mine(Attention, HasReference):
         super().__init__(dims)
         self.dims, self.inner = dims, Seer(dims)
 
-    def forward(self, x, at=Place()):
-        return self.inner(x, at)
+    def forward(self, x, ctx=AttentionContext()):
+        return self.inner(x, ctx)
 
-    def new_memory(self, batch_size, length):
-        return self.inner.new_memory(batch_size, length)
+    def new_cache(self, batch_size, length):
+        return self.inner.new_cache(batch_size, length)
 
     def reference(self):
         return Seer(self.dims)

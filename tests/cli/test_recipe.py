@@ -86,7 +86,7 @@ def test_auto_is_checked_and_shown_as_it_was_written(gptkit: Gptkit) -> None:
 
     auto = ("small.toml", "--set", "model.attention={ use = 'auto', qkv_bias = true }")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("gptkit.contest.compete", measured)
+        patch.setattr("gptkit.tuning.attention_timing.time_candidates", measured)
         assert gptkit("recipe", "check", *auto).out == "small.toml: nothing wrong\n"
         shown = gptkit("recipe", "show", *auto).out
     assert re.search(r'\[model.attention\]\nuse = "auto" +# --set .*\nqkv_bias = true +# --set .*\n\n', shown)

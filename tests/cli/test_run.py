@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.contest import Costs, write_strangers
+from tests.attention_timings import Costs, write_strangers
 
 Gptkit = Callable[..., Any]
 
@@ -56,19 +56,19 @@ def test_output_has_no_colours_where_it_is_no_terminal(gptkit: Gptkit) -> None:
 
 
 def test_run_of_hours_says_so_before_it_begins(gptkit: Gptkit, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gptkit.experiment.matmul_rate", lambda device, dtype: 1e-3)
+    monkeypatch.setattr("gptkit.run.prepare.matmul_rate", lambda device, dtype: 1e-3)
     outcome = gptkit("run", "small.toml")
     assert re.search(r"This will take [\d,]+ hours or more on this device.*recipes/gpt_tiny.toml", outcome.out)
     assert outcome.out.index("This will take") < outcome.out.index("step      2")
 
 
 def test_interrupt_exits_130_and_says_where_the_run_is(gptkit: Gptkit, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(experiment: object, stop: object, budget: object) -> Iterator[object]:
+    def interrupted(prepared: object, stop: object, budget: object) -> Iterator[object]:
         Path("mine").mkdir()
         raise KeyboardInterrupt
         yield
 
-    monkeypatch.setattr("gptkit.run.run", interrupted)
+    monkeypatch.setattr("gptkit.run.loop.run", interrupted)
     outcome = gptkit("run", "small.toml", "--out", "mine")
     assert outcome.code == 130
     assert outcome.out.endswith("stopped at once. What was saved by then stays: gptkit resume mine\n")
@@ -262,7 +262,7 @@ def test_time_that_cannot_be_kept_is_refused_and_nothing_is_written(
 
 
 def test_time_that_is_up_too_early_is_told_of_and_exits_6(gptkit: Gptkit, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gptkit.pace.Pace.is_up", lambda self, taken: taken == 2)
+    monkeypatch.setattr("gptkit.run.time_pace.TimeController.is_up", lambda self, taken: taken == 2)
     outcome = gptkit("run", "small.toml", "--out", "mine", "--time", "60s", "--set", "train.schedule=cosine")
     assert outcome.code == 6
     assert re.search(

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from gptkit.experiment import prepare
-from gptkit.run import run
+from gptkit.run.loop import run
+from gptkit.run.prepare import prepare
 from tests.cli.conftest import SMALL
 from tests.program import run_program
 
@@ -21,8 +21,8 @@ def run_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a run that nobody writes on."""
     recipe = tmp_path_factory.mktemp("trained") / "small.toml"
     recipe.write_text(SMALL)
-    experiment = prepare(recipe, out=recipe.with_name("mine"))
-    assert list(run(experiment))
+    prepared = prepare(recipe, out=recipe.with_name("mine"))
+    assert list(run(prepared))
     return recipe.with_name("mine")
 
 
@@ -75,7 +75,7 @@ def test_a_model_that_cannot_be_compiled_is_told(
 def test_without_a_compiler_it_says_what_is_missing(
     gptkit: Gptkit, trained: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gptkit.compiler.lacking", lambda device: "there is no compiler")
+    monkeypatch.setattr("gptkit.tuning.choose_compile.lacking", lambda device: "there is no compiler")
     outcome = gptkit("sample", trained, "--compile", "--device", "cpu")
     assert (outcome.code, outcome.out) == (2, "")
     assert outcome.err == "--compile: there is no compiler. To go on without compiling, leave it out\n"

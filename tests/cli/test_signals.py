@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from gptkit.stop import Stop
+from gptkit.run.stop import Stop
+from tests.run.test_crash import QUICK, ROOT
 from tests.small import write_recipe
-from tests.test_crash import QUICK, ROOT
 
 pytestmark = pytest.mark.exhaustive
 

@@ -9,7 +9,7 @@ from subprocess import PIPE
 import pytest
 from torch import nn
 
-from gptkit.plugins import Plugins
+from gptkit.registry.loader import Plugins
 from gptkit.testing import contract
 
 README = Path(__file__).parents[2] / "README.md"
@@ -29,7 +29,7 @@ for title, entry in ENTRIES.items():
 PROGRAM = """
 import json
 import sys
-from gptkit.plugins import Plugins
+from gptkit.registry.loader import Plugins
 from gptkit.testing.outcome import Depth
 from gptkit.testing.prove import checks_of, prove
 from gptkit.testing.subject import Subject

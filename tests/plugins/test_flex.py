@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from gptkit.interfaces import Dims
-from gptkit.plugins import import_file
+from gptkit.registry.loader import import_file
 
 PLUGIN: Any = import_file(Path(__file__).parents[2] / "plugins" / "flex.py")
 

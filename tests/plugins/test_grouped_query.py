@@ -10,7 +10,7 @@ import torch
 
 from gptkit.components.attention.naive import NaiveAttention
 from gptkit.interfaces import Dims
-from gptkit.plugins import import_file
+from gptkit.registry.loader import import_file
 
 PLUGIN: Any = import_file(Path(__file__).parents[2] / "plugins" / "grouped_query.py")
 DIMS = Dims(n_layer=1, n_head=4, n_embd=4, block_size=8, vocab_size=7)
@@ -39,7 +39,7 @@ def test_with_as_many_heads_it_has_the_weights_and_the_output_of_naive() -> None
 
 def test_the_cache_is_as_small_as_the_keys() -> None:
     part = PLUGIN.GroupedQueryAttention(DIMS, kv_heads=2)
-    assert part.new_memory(3, 8).keys.shape == (3, 2, 8, 1)
+    assert part.new_cache(3, 8).keys.shape == (3, 2, 8, 1)
 
 
 def test_heads_that_do_not_divide_are_refused() -> None:

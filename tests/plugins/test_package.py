@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import tomli
 
-from gptkit.scaffold import Draft
+from gptkit.registry.scaffold import Draft
 
 pytestmark = pytest.mark.exhaustive
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from gptkit.interfaces import Dims, Place
-from gptkit.plugins import import_file
+from gptkit.interfaces import AttentionContext, Dims
+from gptkit.registry.loader import import_file
 
 PLUGIN: Any = import_file(Path(__file__).parents[2] / "plugins" / "sliding_window.py")
 
@@ -24,9 +24,9 @@ def mean_of_window(window: int, block_size: int = 8) -> Any:
     return part
 
 
-def outputs(part: Any, values: list[float], at: Place = Place()) -> list[float]:
+def outputs(part: Any, values: list[float], ctx: AttentionContext = AttentionContext()) -> list[float]:
     with torch.no_grad():
-        y: Tensor = part(torch.tensor(values)[None, :, None], at)
+        y: Tensor = part(torch.tensor(values)[None, :, None], ctx)
     found: list[float] = y.flatten().tolist()
     return found
 
@@ -41,31 +41,31 @@ def test_each_position_sees_itself_and_those_just_before() -> None:
 def test_what_is_hidden_in_a_window_does_not_count() -> None:
     # A second text starts at position 2.
     text = torch.tensor([0, 0, 1, 1, 1])
-    at = Place(visible=text == text[:, None])
-    assert outputs(mean_of_window(3), [6.0, 12.0, 18.0, 0.0, 30.0], at) == pytest.approx([6, 9, 18, 9, 16])
+    ctx = AttentionContext(attn_mask=text == text[:, None])
+    assert outputs(mean_of_window(3), [6.0, 12.0, 18.0, 0.0, 30.0], ctx) == pytest.approx([6, 9, 18, 9, 16])
 
 
 def test_the_ring_keeps_one_window() -> None:
     part = mean_of_window(3)
-    memory = part.new_memory(1, 8)
+    cache = part.new_cache(1, 8)
     slots = torch.arange(8)
     found = []
     # One pass longer than the ring, one of a token, one across its end.
-    for first, values in ((0, [6.0, 12.0, 18.0, 0.0]), (4, [30.0]), (5, [3.0, 9.0])):
-        visible = slots <= slots[first : first + len(values), None]
-        found += outputs(part, values, Place(torch.tensor(first), None, memory, visible))
+    for start_pos, values in ((0, [6.0, 12.0, 18.0, 0.0]), (4, [30.0]), (5, [3.0, 9.0])):
+        attn_mask = slots <= slots[start_pos : start_pos + len(values), None]
+        found += outputs(part, values, AttentionContext(torch.tensor(start_pos), None, cache, attn_mask))
     assert found == pytest.approx([6, 9, 12, 10, 16, 11, 14])
     # Position 6 lies in slot 0, and 4 and 5 in the others.
-    assert memory.values.flatten().tolist() == [9, 30, 3]
+    assert cache.values.flatten().tolist() == [9, 30, 3]
 
 
 def test_what_is_hidden_behind_a_ring_is_found_by_its_position() -> None:
     part = mean_of_window(3)
-    memory = part.new_memory(1, 8)
-    outputs(part, [6.0, 12.0, 18.0, 0.0], Place(0, None, memory))
-    visible = torch.ones(1, 8, dtype=torch.bool)
-    visible[0, 3] = False
-    assert outputs(part, [30.0], Place(4, None, memory, visible)) == pytest.approx([(18 + 30) / 2])
+    cache = part.new_cache(1, 8)
+    outputs(part, [6.0, 12.0, 18.0, 0.0], AttentionContext(0, None, cache))
+    attn_mask = torch.ones(1, 8, dtype=torch.bool)
+    attn_mask[0, 3] = False
+    assert outputs(part, [30.0], AttentionContext(4, None, cache, attn_mask)) == pytest.approx([(18 + 30) / 2])
 
 
 def test_a_window_wider_than_the_context_is_refused() -> None:

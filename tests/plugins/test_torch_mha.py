@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 import torch
 
-from gptkit.attention import SoftmaxAttention
 from gptkit.components.attention.naive import NaiveAttention
 from gptkit.components.position.learned import LearnedPosition
 from gptkit.components.position.rope import RopePosition
-from gptkit.interfaces import Dims, Place
-from gptkit.plugins import import_file
+from gptkit.interfaces import AttentionContext, Dims
+from gptkit.nn import SoftmaxAttention
+from gptkit.registry.loader import import_file
 
 PLUGIN: Any = import_file(Path(__file__).parents[2] / "plugins" / "torch_mha.py")
 DIMS = Dims(n_layer=1, n_head=2, n_embd=4, block_size=8, vocab_size=7)
@@ -45,23 +45,27 @@ def test_the_fast_path_gives_the_same(qkv_bias: bool, out_bias: bool) -> None:
     # PyTorch takes another way where no gradient is asked for.
     part = PLUGIN.TorchMHAttention(DIMS, qkv_bias=qkv_bias, out_bias=out_bias).eval()
     document = torch.tensor([[0, 0, 1, 1, 1], [0, 0, 0, 0, 1]])
-    visible = (document[:, :, None] == document[:, None]).tril()[:, None]  # (B, 1, T, T)
-    for at in (Place(), Place(visible=visible), Place(visible=visible[0])):
+    attn_mask = (document[:, :, None] == document[:, None]).tril()[:, None]  # (B, 1, T, T)
+    for ctx in (
+        AttentionContext(),
+        AttentionContext(attn_mask=attn_mask),
+        AttentionContext(attn_mask=attn_mask[0]),
+    ):
         with torch.no_grad():
-            found = part(X, at)
-        torch.testing.assert_close(found, part(X, at))
+            found = part(X, ctx)
+        torch.testing.assert_close(found, part(X, ctx))
 
 
 def test_a_position_that_only_embeds_is_welcome() -> None:
     part = PLUGIN.TorchMHAttention(DIMS).eval()
-    torch.testing.assert_close(part(X, Place(position=LearnedPosition(DIMS))), part(X))
+    torch.testing.assert_close(part(X, AttentionContext(position=LearnedPosition(DIMS))), part(X))
 
 
 def test_a_position_that_turns_is_refused() -> None:
     message = (
-        "RopePosition turns queries and keys, and torch.nn.MultiheadAttention makes them inside, where it cannot: "
-        "choose a position that adds to embeddings, such as 'learned', or an attention that lets them be turned, "
-        "such as 'sdpa'"
+        "RopePosition rotates queries and keys, and torch.nn.MultiheadAttention makes them inside, where it "
+        "cannot: choose a position that adds to embeddings, such as 'learned', or an attention that lets them "
+        "be rotated, such as 'sdpa'"
     )
     with pytest.raises(NotImplementedError, match=f"^{re.escape(message)}$"):
-        PLUGIN.TorchMHAttention(DIMS)(X, Place(position=RopePosition(DIMS)))
+        PLUGIN.TorchMHAttention(DIMS)(X, AttentionContext(position=RopePosition(DIMS)))

@@ -7,44 +7,44 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gptkit.attention import causal
 from gptkit.components.attention.naive import NaiveAttention
+from gptkit.nn import causal_mask
 from tests.testing.broken_attends import Mask, attended
 from tests.testing.mutant import CaughtBy
 from tests.testing.right_parts import SpelledOutAttention
 
 
 class ComputesInBfloat16(NaiveAttention):
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, visible: Mask = None) -> Tensor:
-        return super().attend(q.bfloat16(), k.bfloat16(), v.bfloat16(), visible).to(q.dtype)
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, attn_mask: Mask = None) -> Tensor:
+        return super().attend(q.bfloat16(), k.bfloat16(), v.bfloat16(), attn_mask).to(q.dtype)
 
 
 class ComputesInFloat16(NaiveAttention):
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, visible: Mask = None) -> Tensor:
-        return super().attend(q.half(), k.half(), v.half(), visible).to(q.dtype)
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, attn_mask: Mask = None) -> Tensor:
+        return super().attend(q.half(), k.half(), v.half(), attn_mask).to(q.dtype)
 
 
 class RoundsWeights(NaiveAttention):
     """Weights of 8 bits, as where a kernel keeps them in half precision between its two products."""
 
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, visible: Mask = None) -> Tensor:
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, attn_mask: Mask = None) -> Tensor:
         units = torch.eye(k.shape[2], dtype=q.dtype).expand(*k.shape[:3], -1)
-        return attended(q, k, units, visible).bfloat16().to(q.dtype) @ v
+        return attended(q, k, units, attn_mask).bfloat16().to(q.dtype) @ v
 
 
 class NoGradientToQueries(NaiveAttention):
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, visible: Mask = None) -> Tensor:
-        return super().attend(q.detach(), k, v, visible)
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, attn_mask: Mask = None) -> Tensor:
+        return super().attend(q.detach(), k, v, attn_mask)
 
 
 class NoGradientToKeys(NaiveAttention):
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, visible: Mask = None) -> Tensor:
-        return super().attend(q, k.detach(), v, visible)
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, attn_mask: Mask = None) -> Tensor:
+        return super().attend(q, k.detach(), v, attn_mask)
 
 
 class NoGradientToValues(NaiveAttention):
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, visible: Mask = None) -> Tensor:
-        return super().attend(q, k, v.detach(), visible)
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, attn_mask: Mask = None) -> Tensor:
+        return super().attend(q, k, v.detach(), attn_mask)
 
 
 class NoGradientToOut(SpelledOutAttention):
@@ -68,9 +68,9 @@ class HalfAGradient(torch.autograd.Function):
 
 
 class WrongBackward(NaiveAttention):
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, visible: Mask = None) -> Tensor:
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, attn_mask: Mask = None) -> Tensor:
         scores = q @ k.mT / math.sqrt(q.shape[3])
-        scores = scores.masked_fill(~(causal(q, k) if visible is None else visible), -math.inf)
+        scores = scores.masked_fill(~(causal_mask(q, k) if attn_mask is None else attn_mask), -math.inf)
         return HalfAGradient.apply(scores) @ v  # type: ignore[no-untyped-call]
 
 
@@ -87,8 +87,8 @@ class GradientOfFirstKeys(torch.autograd.Function):
 
 
 class BackwardOfOneTile(NaiveAttention):
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, visible: Mask = None) -> Tensor:
-        return super().attend(q, GradientOfFirstKeys.apply(k), v, visible)  # type: ignore[no-untyped-call]
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, attn_mask: Mask = None) -> Tensor:
+        return super().attend(q, GradientOfFirstKeys.apply(k), v, attn_mask)  # type: ignore[no-untyped-call]
 
 
 class UnwrittenGradient(torch.autograd.Function):
@@ -106,8 +106,8 @@ class UnwrittenGradient(torch.autograd.Function):
 
 
 class BackwardReadsUnwrittenMemory(NaiveAttention):
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, visible: Mask = None) -> Tensor:
-        return super().attend(q, k, UnwrittenGradient.apply(v), visible)  # type: ignore[no-untyped-call]
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, attn_mask: Mask = None) -> Tensor:
+        return super().attend(q, k, UnwrittenGradient.apply(v), attn_mask)  # type: ignore[no-untyped-call]
 
 
 CAUGHT_BY: CaughtBy = {

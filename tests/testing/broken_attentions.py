@@ -8,29 +8,29 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gptkit.components.attention.naive import NaiveAttention
-from gptkit.interfaces import Dims, Place
+from gptkit.interfaces import AttentionContext, Dims
 from tests.testing.broken_attends import Mask
 from tests.testing.mutant import CaughtBy
 
 
 class MixesRows(NaiveAttention):
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, visible: Mask = None) -> Tensor:
-        return super().attend(q, k, v + 1e-6 * v.mean(dim=0), visible)
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, attn_mask: Mask = None) -> Tensor:
+        return super().attend(q, k, v + 1e-6 * v.mean(dim=0), attn_mask)
 
 
 class MixesNothing(NaiveAttention):
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, visible: Mask = None) -> Tensor:
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, attn_mask: Mask = None) -> Tensor:
         return v[:, :, -q.shape[2] :]
 
 
 class Constant(NaiveAttention):
-    def forward(self, x: Tensor, at: Place = Place()) -> Tensor:
-        return 0 * super().forward(x, at)
+    def forward(self, x: Tensor, ctx: AttentionContext = AttentionContext()) -> Tensor:
+        return 0 * super().forward(x, ctx)
 
 
 class Noisy(NaiveAttention):
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, visible: Mask = None) -> Tensor:
-        return super().attend(q, k, v, visible) + 1e-12 * torch.randn_like(q)
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, attn_mask: Mask = None) -> Tensor:
+        return super().attend(q, k, v, attn_mask) + 1e-12 * torch.randn_like(q)
 
 
 class CountsPasses(NaiveAttention):
@@ -38,14 +38,14 @@ class CountsPasses(NaiveAttention):
         super().__init__(dims, qkv_bias=qkv_bias, out_bias=out_bias)
         self.register_buffer("passes", torch.zeros(()))
 
-    def forward(self, x: Tensor, at: Place = Place()) -> Tensor:
+    def forward(self, x: Tensor, ctx: AttentionContext = AttentionContext()) -> Tensor:
         self.get_buffer("passes").add_(1)
-        return super().forward(x, at)
+        return super().forward(x, ctx)
 
 
 class WritesOnInput(NaiveAttention):
-    def forward(self, x: Tensor, at: Place = Place()) -> Tensor:
-        return super().forward(x, at) + 0 * x.add_(1)
+    def forward(self, x: Tensor, ctx: AttentionContext = AttentionContext()) -> Tensor:
+        return super().forward(x, ctx) + 0 * x.add_(1)
 
 
 class UnusedWeight(NaiveAttention):
@@ -59,8 +59,8 @@ class UnsavedWeight(NaiveAttention):
         super().__init__(dims, qkv_bias=qkv_bias, out_bias=out_bias)
         self.register_buffer("gain", torch.rand(dims.n_embd), persistent=False)
 
-    def forward(self, x: Tensor, at: Place = Place()) -> Tensor:
-        return super().forward(x, at) * self.get_buffer("gain")
+    def forward(self, x: Tensor, ctx: AttentionContext = AttentionContext()) -> Tensor:
+        return super().forward(x, ctx) * self.get_buffer("gain")
 
 
 class WeightsOfNumpy(NaiveAttention):
@@ -77,46 +77,46 @@ class UnwrittenWeights(NaiveAttention):
 
 
 class QkvBiasTwice(NaiveAttention):
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, visible: Mask = None) -> Tensor:
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, attn_mask: Mask = None) -> Tensor:
         if self.qkv.bias is not None:
             q = q + self.qkv.bias[: q.shape[1] * q.shape[3]].view(q.shape[1], 1, q.shape[3])
-        return super().attend(q, k, v, visible)
+        return super().attend(q, k, v, attn_mask)
 
 
 class ReturnsAPair(NaiveAttention):
-    def forward(self, x: Tensor, at: Place = Place()) -> Tensor:
-        return (super().forward(x, at), x)  # type: ignore[return-value]
+    def forward(self, x: Tensor, ctx: AttentionContext = AttentionContext()) -> Tensor:
+        return (super().forward(x, ctx), x)  # type: ignore[return-value]
 
 
 class LosesAPosition(NaiveAttention):
-    def forward(self, x: Tensor, at: Place = Place()) -> Tensor:
-        return super().forward(x, at)[:, 1:]
+    def forward(self, x: Tensor, ctx: AttentionContext = AttentionContext()) -> Tensor:
+        return super().forward(x, ctx)[:, 1:]
 
 
 class AlwaysFloat32(NaiveAttention):
-    def forward(self, x: Tensor, at: Place = Place()) -> Tensor:
-        return super().forward(x, at).float()
+    def forward(self, x: Tensor, ctx: AttentionContext = AttentionContext()) -> Tensor:
+        return super().forward(x, ctx).float()
 
 
 class Raises(NaiveAttention):
-    def forward(self, x: Tensor, at: Place = Place()) -> Tensor:
+    def forward(self, x: Tensor, ctx: AttentionContext = AttentionContext()) -> Tensor:
         raise RuntimeError("CUBLAS_STATUS_EXECUTION_FAILED")
 
 
 class Exits(NaiveAttention):
-    def forward(self, x: Tensor, at: Place = Place()) -> Tensor:
+    def forward(self, x: Tensor, ctx: AttentionContext = AttentionContext()) -> Tensor:
         sys.exit(1)
 
 
 class DropsInEval(NaiveAttention):
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, visible: Mask = None) -> Tensor:
-        return super().attend(q, k, F.dropout(v, self.dropout), visible)
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, attn_mask: Mask = None) -> Tensor:
+        return super().attend(q, k, F.dropout(v, self.dropout), attn_mask)
 
 
 class DropsNothing(NaiveAttention):
     def __init__(self, dims: Dims, *, qkv_bias: bool = False, out_bias: bool = True) -> None:
         super().__init__(dims, qkv_bias=qkv_bias, out_bias=out_bias)
-        self.dropout = self.drop_out.p = 0.0
+        self.dropout = self.resid_dropout.p = 0.0
 
 
 class DropsNoWeights(NaiveAttention):
@@ -128,36 +128,36 @@ class DropsNoWeights(NaiveAttention):
 class DropsAtHalfTheRate(NaiveAttention):
     def __init__(self, dims: Dims, *, qkv_bias: bool = False, out_bias: bool = True) -> None:
         super().__init__(dims, qkv_bias=qkv_bias, out_bias=out_bias)
-        self.dropout, self.drop_out.p = self.dropout / 2, self.dropout / 2
+        self.dropout, self.resid_dropout.p = self.dropout / 2, self.dropout / 2
 
 
 class DropsWithoutScaling(NaiveAttention):
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, visible: Mask = None) -> Tensor:
-        y = super().attend(q, k, v, visible)
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, attn_mask: Mask = None) -> Tensor:
+        y = super().attend(q, k, v, attn_mask)
         return y * (1 - self.dropout) if self.training else y
 
 
 class DropsBySeedOfItsOwn(NaiveAttention):
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, visible: Mask = None) -> Tensor:
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, attn_mask: Mask = None) -> Tensor:
         with torch.random.fork_rng():
             torch.manual_seed(0)
-            return super().attend(q, k, v, visible)
+            return super().attend(q, k, v, attn_mask)
 
-    def forward(self, x: Tensor, at: Place = Place()) -> Tensor:
+    def forward(self, x: Tensor, ctx: AttentionContext = AttentionContext()) -> Tensor:
         torch.manual_seed(0)
-        return super().forward(x, at)
+        return super().forward(x, ctx)
 
 
 class DropsBySeedOfTheClock(NaiveAttention):
-    def forward(self, x: Tensor, at: Place = Place()) -> Tensor:
+    def forward(self, x: Tensor, ctx: AttentionContext = AttentionContext()) -> Tensor:
         if self.training:
             torch.seed()
-        return super().forward(x, at)
+        return super().forward(x, ctx)
 
 
 class DropsTheSameInEachRow(NaiveAttention):
-    def forward(self, x: Tensor, at: Place = Place()) -> Tensor:
-        y = super().forward(x, at)
+    def forward(self, x: Tensor, ctx: AttentionContext = AttentionContext()) -> Tensor:
+        y = super().forward(x, ctx)
         return y * F.dropout(torch.ones_like(y[:1]), self.dropout, self.training)
 
 

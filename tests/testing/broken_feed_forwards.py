@@ -88,24 +88,24 @@ class AnotherWhenTraining(GeluFeedForward):
 
 class DropsInEval(GeluFeedForward):
     def forward(self, x: Tensor) -> Tensor:
-        return F.dropout(super().forward(x), self.drop_out.p)
+        return F.dropout(super().forward(x), self.resid_dropout.p)
 
 
 class DropsNothing(GeluFeedForward):
     def __init__(self, dims: Dims) -> None:
         super().__init__(dims)
-        self.drop_out.p = 0.0
+        self.resid_dropout.p = 0.0
 
 
 class DropsAtTheWrongRate(GeluFeedForward):
     def __init__(self, dims: Dims) -> None:
         super().__init__(dims)
-        self.drop_out.p = 1 - dims.dropout if dims.dropout else 0.0
+        self.resid_dropout.p = 1 - dims.dropout if dims.dropout else 0.0
 
 
 class DropsWithoutScaling(GeluFeedForward):
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x) * (1 - self.drop_out.p if self.training else 1)
+        return super().forward(x) * (1 - self.resid_dropout.p if self.training else 1)
 
 
 class RefusesInSilence(GeluFeedForward):

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from gptkit.components.attention.naive import NaiveAttention
 from gptkit.components.feed_forward.gelu import GeluFeedForward
-from gptkit.interfaces import Place
+from gptkit.interfaces import AttentionContext
 from tests.testing.mutant import CaughtBy
 
 
@@ -15,9 +15,9 @@ class BreaksTheGraph(GeluFeedForward):
 
 
 class BreaksTheGraphInAttend(NaiveAttention):
-    def forward(self, x: Tensor, at: Place = Place()) -> Tensor:
+    def forward(self, x: Tensor, ctx: AttentionContext = AttentionContext()) -> Tensor:
         torch._dynamo.graph_break()
-        return super().forward(x, at)
+        return super().forward(x, ctx)
 
 
 class AnotherWhenCompiled(GeluFeedForward):
@@ -35,14 +35,16 @@ class CountsItsTokens(NaiveAttention):
 
     count = 0
 
-    def forward(self, x: Tensor, at: Place = Place()) -> Tensor:
+    def forward(self, x: Tensor, ctx: AttentionContext = AttentionContext()) -> Tensor:
         self.count += 1
-        return super().forward(x, at) * (1.0 if self.count > 0 else 0.0)
+        return super().forward(x, ctx) * (1.0 if self.count > 0 else 0.0)
 
 
 class BranchesOnItsPlace(NaiveAttention):
-    def forward(self, x: Tensor, at: Place = Place()) -> Tensor:
-        return super().forward(x, at if at.first > 0 else Place(0, at.position, at.memory, at.visible))
+    def forward(self, x: Tensor, ctx: AttentionContext = AttentionContext()) -> Tensor:
+        return super().forward(
+            x, ctx if ctx.start_pos > 0 else AttentionContext(0, ctx.position, ctx.cache, ctx.attn_mask)
+        )
 
 
 CAUGHT_BY: CaughtBy = {

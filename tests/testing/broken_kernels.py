@@ -5,102 +5,102 @@ import math
 import torch
 from torch import Tensor
 
-from gptkit.attention import causal
 from gptkit.components.attention.naive import NaiveAttention
+from gptkit.nn import causal_mask
 from tests.testing.broken_attends import Mask, attended
 from tests.testing.mutant import CaughtBy
 
 
 class WritesOnQueries(NaiveAttention):
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, visible: Mask = None) -> Tensor:
-        return super().attend(q.mul_(1.5), k, v, visible)
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, attn_mask: Mask = None) -> Tensor:
+        return super().attend(q.mul_(1.5), k, v, attn_mask)
 
 
 class WritesOnVisible(NaiveAttention):
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, visible: Mask = None) -> Tensor:
-        y = super().attend(q, k, v, visible)
-        if visible is not None:
-            visible.zero_()
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, attn_mask: Mask = None) -> Tensor:
+        y = super().attend(q, k, v, attn_mask)
+        if attn_mask is not None:
+            attn_mask.zero_()
         return y
 
 
 class SkipsTheSecondTile(NaiveAttention):
     """Hides keys 64 to 127 from queries that stand behind them."""
 
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, visible: Mask = None) -> Tensor:
-        visible = causal(q, k) if visible is None else visible
-        seen = visible & (torch.arange(k.shape[2]) // 64 != 1)
-        return super().attend(q, k, v, torch.where(seen.any(dim=-1, keepdim=True), seen, visible))
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, attn_mask: Mask = None) -> Tensor:
+        attn_mask = causal_mask(q, k) if attn_mask is None else attn_mask
+        seen = attn_mask & (torch.arange(k.shape[2]) // 64 != 1)
+        return super().attend(q, k, v, torch.where(seen.any(dim=-1, keepdim=True), seen, attn_mask))
 
 
 class WeightsBelowOne(NaiveAttention):
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, visible: Mask = None) -> Tensor:
-        return 0.999 * super().attend(q, k, v, visible)
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, attn_mask: Mask = None) -> Tensor:
+        return 0.999 * super().attend(q, k, v, attn_mask)
 
 
 class OverflowsAtLargeScores(NaiveAttention):
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, visible: Mask = None) -> Tensor:
-        visible = causal(q, k) if visible is None else visible
-        weights = (q @ k.mT / math.sqrt(q.shape[3])).exp() * visible
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, attn_mask: Mask = None) -> Tensor:
+        attn_mask = causal_mask(q, k) if attn_mask is None else attn_mask
+        weights = (q @ k.mT / math.sqrt(q.shape[3])).exp() * attn_mask
         return weights / weights.sum(dim=-1, keepdim=True) @ v
 
 
 class HidesBySubtracting(NaiveAttention):
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, visible: Mask = None) -> Tensor:
-        return attended(q, k, v, visible, hidden=-100.0)
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, attn_mask: Mask = None) -> Tensor:
+        return attended(q, k, v, attn_mask, hidden=-100.0)
 
 
 class ForgetsKeysBeyond128(NaiveAttention):
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, visible: Mask = None) -> Tensor:
-        visible = causal(q, k) if visible is None else visible
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, attn_mask: Mask = None) -> Tensor:
+        attn_mask = causal_mask(q, k) if attn_mask is None else attn_mask
         known = torch.arange(k.shape[2]) < 128
-        return super().attend(q, k, v, visible & known | ~(visible & known).any(dim=-1, keepdim=True))
+        return super().attend(q, k, v, attn_mask & known | ~(attn_mask & known).any(dim=-1, keepdim=True))
 
 
 class ForgetsQueriesBeyond100(NaiveAttention):
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, visible: Mask = None) -> Tensor:
-        return super().attend(q, k, v, visible) * (torch.arange(q.shape[2]) < 100)[:, None]
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, attn_mask: Mask = None) -> Tensor:
+        return super().attend(q, k, v, attn_mask) * (torch.arange(q.shape[2]) < 100)[:, None]
 
 
 class WrongAtOddWidths(NaiveAttention):
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, visible: Mask = None) -> Tensor:
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, attn_mask: Mask = None) -> Tensor:
         even = q.shape[3] - q.shape[3] % 2
         kept = torch.arange(q.shape[3]) < even
-        return super().attend(q * kept if even else q, k, v, visible)
+        return super().attend(q * kept if even else q, k, v, attn_mask)
 
 
 class MixesHeads(NaiveAttention):
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, visible: Mask = None) -> Tensor:
-        return super().attend(q, k, v + 1e-6 * v.mean(dim=1, keepdim=True), visible)
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, attn_mask: Mask = None) -> Tensor:
+        return super().attend(q, k, v + 1e-6 * v.mean(dim=1, keepdim=True), attn_mask)
 
 
 class ViewsHeadsAsTime(NaiveAttention):
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, visible: Mask = None) -> Tensor:
-        y = super().attend(q, k, v, visible)
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, attn_mask: Mask = None) -> Tensor:
+        y = super().attend(q, k, v, attn_mask)
         return y.transpose(1, 2).reshape(y.shape)
 
 
 class ReadsRawStrides(NaiveAttention):
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, visible: Mask = None) -> Tensor:
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, attn_mask: Mask = None) -> Tensor:
         _, H, S, D = v.shape
-        return super().attend(q, k, v.as_strided(v.shape, (H * S * D, S * D, D, 1)), visible)
+        return super().attend(q, k, v.as_strided(v.shape, (H * S * D, S * D, D, 1)), attn_mask)
 
 
 class ReadsUnwrittenMemory(NaiveAttention):
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, visible: Mask = None) -> Tensor:
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, attn_mask: Mask = None) -> Tensor:
         accumulator = torch.empty_like(q)
         accumulator[:, :, 1:] = 0
-        return super().attend(q, k, v, visible) + 0 * accumulator
+        return super().attend(q, k, v, attn_mask) + 0 * accumulator
 
 
 class WrongFromTheFourthRowOn(NaiveAttention):
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, visible: Mask = None) -> Tensor:
-        return super().attend(q, k, v, visible) * (torch.arange(q.shape[0]) < 3)[:, None, None, None]
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, attn_mask: Mask = None) -> Tensor:
+        return super().attend(q, k, v, attn_mask) * (torch.arange(q.shape[0]) < 3)[:, None, None, None]
 
 
 CAUGHT_BY: CaughtBy = {
     WritesOnQueries: "attend_mutates_nothing",
-    WritesOnVisible: "broadcasts_visible equals_reference_in_float64",
+    WritesOnVisible: "broadcasts_attn_mask equals_reference_in_float64",
     SkipsTheSecondTile: "equals_reference_when_long_in_bfloat16",
     WeightsBelowOne: "constant_values_come_back",
     OverflowsAtLargeScores: "is_finite",

@@ -71,49 +71,49 @@ class NormInPlace(LayerNorm):
 
 
 class RopeFromZero(RopePosition):
-    def turn(self, q: Tensor, k: Tensor, first: First) -> tuple[Tensor, Tensor]:
-        return super().turn(q, k, 0)
+    def rotate(self, q: Tensor, k: Tensor, start_pos: First) -> tuple[Tensor, Tensor]:
+        return super().rotate(q, k, 0)
 
 
 class RopeOneTooFarLater(RopePosition):
-    def turn(self, q: Tensor, k: Tensor, first: First) -> tuple[Tensor, Tensor]:
-        return super().turn(q, k, first + 1 * (torch.as_tensor(first) > 0))
+    def rotate(self, q: Tensor, k: Tensor, start_pos: First) -> tuple[Tensor, Tensor]:
+        return super().rotate(q, k, start_pos + 1 * (torch.as_tensor(start_pos) > 0))
 
 
 class RopeForNumbersOnly(RopePosition):
-    def turn(self, q: Tensor, k: Tensor, first: First) -> tuple[Tensor, Tensor]:
-        return super().turn(q, k, first if isinstance(first, int) else 0)
+    def rotate(self, q: Tensor, k: Tensor, start_pos: First) -> tuple[Tensor, Tensor]:
+        return super().rotate(q, k, start_pos if isinstance(start_pos, int) else 0)
 
 
 class RopeThatWaits(RopePosition):
-    def turn(self, q: Tensor, k: Tensor, first: First) -> tuple[Tensor, Tensor]:
-        return super().turn(q, k, int(first))
+    def rotate(self, q: Tensor, k: Tensor, start_pos: First) -> tuple[Tensor, Tensor]:
+        return super().rotate(q, k, int(start_pos))
 
 
 class RopeInPlace(RopePosition):
-    def turn(self, q: Tensor, k: Tensor, first: First) -> tuple[Tensor, Tensor]:
-        turned = super().turn(q, k, first)
-        return turned[0], k.copy_(turned[1])
+    def rotate(self, q: Tensor, k: Tensor, start_pos: First) -> tuple[Tensor, Tensor]:
+        rotated = super().rotate(q, k, start_pos)
+        return rotated[0], k.copy_(rotated[1])
 
 
 class RopeInFloat32(RopePosition):
-    def turn(self, q: Tensor, k: Tensor, first: First) -> tuple[Tensor, Tensor]:
-        return super().turn(q.float(), k.float(), first)
+    def rotate(self, q: Tensor, k: Tensor, start_pos: First) -> tuple[Tensor, Tensor]:
+        return super().rotate(q.float(), k.float(), start_pos)
 
 
 class PlacesFromZero(LearnedPosition):
-    def embed(self, x: Tensor, first: First) -> Tensor:
+    def embed(self, x: Tensor, start_pos: First) -> Tensor:
         return super().embed(x, 0)
 
 
 class PlacesThatWait(LearnedPosition):
-    def embed(self, x: Tensor, first: First) -> Tensor:
-        return x + self.table.weight[int(first) : int(first) + x.shape[1]]
+    def embed(self, x: Tensor, start_pos: First) -> Tensor:
+        return x + self.table.weight[int(start_pos) : int(start_pos) + x.shape[1]]
 
 
 class PlacesInPlace(LearnedPosition):
-    def embed(self, x: Tensor, first: First) -> Tensor:
-        return x.add_(super().embed(torch.zeros_like(x), first))
+    def embed(self, x: Tensor, start_pos: First) -> Tensor:
+        return x.add_(super().embed(torch.zeros_like(x), start_pos))
 
 
 class PlacesUnwritten(LearnedPosition):
@@ -123,8 +123,8 @@ class PlacesUnwritten(LearnedPosition):
 
 
 class PlacesNotLearned(LearnedPosition):
-    def embed(self, x: Tensor, first: First) -> Tensor:
-        return x + (super().embed(x, first) - x).detach()
+    def embed(self, x: Tensor, start_pos: First) -> Tensor:
+        return x + (super().embed(x, start_pos) - x).detach()
 
 
 CAUGHT_BY: CaughtBy = {
@@ -140,11 +140,11 @@ CAUGHT_BY: CaughtBy = {
     RopeFromZero: "starts_anywhere",
     RopeOneTooFarLater: "starts_anywhere",
     RopeForNumbersOnly: "starts_anywhere",
-    RopeThatWaits: "reads_places_on_the_device",
+    RopeThatWaits: "reads_positions_on_the_device",
     RopeInPlace: "position_mutates_nothing",
     RopeInFloat32: "keeps_shape_and_dtype",
     PlacesFromZero: "starts_anywhere",
-    PlacesThatWait: "reads_places_on_the_device",
+    PlacesThatWait: "reads_positions_on_the_device",
     PlacesInPlace: "position_mutates_nothing input_is_not_mutated",
     PlacesUnwritten: "reads_only_what_was_written",
     PlacesNotLearned: "every_parameter_gets_a_gradient gradients_are_right",

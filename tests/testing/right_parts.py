@@ -8,26 +8,25 @@ from gptkit.components.attention.naive import NaiveAttention
 from gptkit.components.feed_forward.gelu import GeluFeedForward
 from gptkit.components.feed_forward.swiglu import SwigluFeedForward
 from gptkit.components.norm.layernorm import LayerNorm
-from gptkit.corpus import SplitCorpus
-from gptkit.interfaces import Attention, Dims, FeedForward, HasReference, Memory, Place
-from gptkit.kv_cache import KVCache
-from gptkit.layers import Linear
+from gptkit.data import SplitCorpus
+from gptkit.interfaces import Attention, AttentionContext, Dims, FeedForward, HasReference, LayerCache
+from gptkit.nn import KVCache, Linear
 
 
 class SpelledOutAttention(NaiveAttention):
     """`naive` whose place and output are methods."""
 
-    def placed(self, q: Tensor, k: Tensor, v: Tensor, at: Place) -> tuple[Tensor, Tensor, Tensor]:
-        q, k = at.turn(q, k)
-        return q, *at.remember(k, v)
+    def placed(self, q: Tensor, k: Tensor, v: Tensor, ctx: AttentionContext) -> tuple[Tensor, Tensor, Tensor]:
+        q, k = ctx.rotate(q, k)
+        return q, *ctx.update(k, v)
 
     def project(self, y: Tensor) -> Tensor:
         return self.out(y)
 
-    def forward(self, x: Tensor, at: Place = Place()) -> Tensor:
+    def forward(self, x: Tensor, ctx: AttentionContext = AttentionContext()) -> Tensor:
         q, k, v = self.qkv(x).unflatten(-1, (3, self.n_head, -1)).permute(2, 0, 3, 1, 4)
-        y = self.attend(*self.placed(q, k, v, at), at.visible)
-        return self.drop_out(self.project(y.transpose(1, 2).flatten(2)))
+        y = self.attend(*self.placed(q, k, v, ctx), ctx.attn_mask)
+        return self.resid_dropout(self.project(y.transpose(1, 2).flatten(2)))
 
 
 class MeanAttention(Attention):
@@ -38,25 +37,27 @@ class MeanAttention(Attention):
         self.n_head = dims.n_head
         self.keys = Linear(dims.n_embd, dims.n_embd)
         self.values = Linear(dims.n_embd, dims.n_embd)
-        self.drop_out = nn.Dropout(dims.dropout)
+        self.resid_dropout = nn.Dropout(dims.dropout)
 
     def heads(self, x: Tensor) -> Tensor:
         return x.unflatten(-1, (self.n_head, -1)).transpose(1, 2)
 
-    def weigh(self, k: Tensor, T: int, visible: Tensor | None) -> Tensor:
+    def weigh(self, k: Tensor, T: int, attn_mask: Tensor | None) -> Tensor:
         """Return the weight of each key for each query, which depends on the key alone."""
         S = k.shape[2]
-        visible = torch.ones(T, S, dtype=torch.bool, device=k.device).tril(S - T) if visible is None else visible
+        attn_mask = (
+            torch.ones(T, S, dtype=torch.bool, device=k.device).tril(S - T) if attn_mask is None else attn_mask
+        )
         scores = k.mean(dim=-1).unsqueeze(2).expand(-1, -1, T, -1)
-        return scores.masked_fill(~visible, -torch.inf).softmax(dim=-1)
+        return scores.masked_fill(~attn_mask, -torch.inf).softmax(dim=-1)
 
-    def forward(self, x: Tensor, at: Place = Place()) -> Tensor:
+    def forward(self, x: Tensor, ctx: AttentionContext = AttentionContext()) -> Tensor:
         k = self.heads(self.keys(x))
-        k, v = at.remember(at.turn(k, k)[1], self.heads(self.values(x)))
-        y = self.weigh(k, x.shape[1], at.visible) @ v
-        return self.drop_out(y.transpose(1, 2).flatten(2))
+        k, v = ctx.update(ctx.rotate(k, k)[1], self.heads(self.values(x)))
+        y = self.weigh(k, x.shape[1], ctx.attn_mask) @ v
+        return self.resid_dropout(y.transpose(1, 2).flatten(2))
 
-    def new_memory(self, batch_size: int, length: int) -> Memory:
+    def new_cache(self, batch_size: int, length: int) -> LayerCache:
         weight = self.values.weight
         return KVCache(batch_size, self.n_head, length, weight.shape[0] // self.n_head, like=weight)
 
@@ -88,10 +89,10 @@ class SplitSwigluFeedForward(FeedForward, HasReference):
         width = SwigluFeedForward(dims).narrow.in_features
         self.gate, self.value = Linear(dims.n_embd, width, bias=False), Linear(dims.n_embd, width, bias=False)
         self.narrow = Linear(width, dims.n_embd, bias=False)
-        self.drop_out = nn.Dropout(dims.dropout)
+        self.resid_dropout = nn.Dropout(dims.dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.drop_out(self.narrow(F.silu(self.gate(x)) * self.value(x)))
+        return self.resid_dropout(self.narrow(F.silu(self.gate(x)) * self.value(x)))
 
     def reference(self) -> nn.Module:
         return SwigluFeedForward(self.dims)

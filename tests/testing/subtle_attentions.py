@@ -7,10 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gptkit.attention import causal
 from gptkit.components.attention.naive import NaiveAttention
 from gptkit.interfaces import Dims
-from gptkit.kv_cache import KVCache
+from gptkit.nn import KVCache, causal_mask
 from tests.testing.broken_attends import Mask
 from tests.testing.mutant import CaughtBy
 from tests.testing.right_parts import MeanAttention
@@ -21,11 +20,11 @@ First = int | Tensor
 class SumsInBfloat16(NaiveAttention):
     """Adds up the values of a bfloat16 input one key at a time, rounding each time."""
 
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, visible: Mask = None) -> Tensor:
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, attn_mask: Mask = None) -> Tensor:
         if q.dtype != torch.bfloat16:
-            return super().attend(q, k, v, visible)
+            return super().attend(q, k, v, attn_mask)
         scores = q @ k.mT / math.sqrt(q.shape[3])
-        weights = scores.masked_fill(~(causal(q, k) if visible is None else visible), -math.inf)
+        weights = scores.masked_fill(~(causal_mask(q, k) if attn_mask is None else attn_mask), -math.inf)
         weights = (weights - weights.amax(dim=-1, keepdim=True).detach()).exp()
         total, y = torch.zeros_like(weights[..., :1]), torch.zeros_like(q)
         for s in range(k.shape[2]):
@@ -35,27 +34,27 @@ class SumsInBfloat16(NaiveAttention):
 
 
 class WrongFromTheFourthHeadOn(NaiveAttention):
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, visible: Mask = None) -> Tensor:
-        return super().attend(q, k, v, visible) * (torch.arange(q.shape[1]) < 3)[:, None, None]
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, attn_mask: Mask = None) -> Tensor:
+        return super().attend(q, k, v, attn_mask) * (torch.arange(q.shape[1]) < 3)[:, None, None]
 
 
 class WrongBeyondAWidthOf64(NaiveAttention):
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, visible: Mask = None) -> Tensor:
-        return super().attend(q * (torch.arange(q.shape[3]) < 64), k, v, visible)
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, attn_mask: Mask = None) -> Tensor:
+        return super().attend(q * (torch.arange(q.shape[3]) < 64), k, v, attn_mask)
 
 
 class WrongBeyond1024Keys(NaiveAttention):
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, visible: Mask = None) -> Tensor:
-        visible = causal(q, k) if visible is None else visible
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, attn_mask: Mask = None) -> Tensor:
+        attn_mask = causal_mask(q, k) if attn_mask is None else attn_mask
         known = torch.arange(k.shape[2]) < 1024
-        return super().attend(q, k, v, visible & known | ~(visible & known).any(dim=-1, keepdim=True))
+        return super().attend(q, k, v, attn_mask & known | ~(attn_mask & known).any(dim=-1, keepdim=True))
 
 
 class WrongInFullTiles(NaiveAttention):
     """Wrong where both lengths are multiples of 16, as on the way that a kernel takes without a remainder."""
 
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, visible: Mask = None) -> Tensor:
-        y = super().attend(q, k, v, visible)
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, attn_mask: Mask = None) -> Tensor:
+        y = super().attend(q, k, v, attn_mask)
         return y if k.shape[2] % 16 or q.shape[2] % 16 else 1.01 * y
 
 
@@ -66,11 +65,11 @@ class RemembersItsFirstMask(NaiveAttention):
         super().__init__(dims)
         self.masks: dict[int, Tensor] = {}
 
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, visible: Mask = None) -> Tensor:
-        if visible is None:
-            mask = self.masks.setdefault(q.shape[2], causal(q, k))
-            visible = F.pad(mask, (0, max(0, k.shape[2] - mask.shape[1])))[:, : k.shape[2]]
-        return super().attend(q, k, v, visible)
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, attn_mask: Mask = None) -> Tensor:
+        if attn_mask is None:
+            mask = self.masks.setdefault(q.shape[2], causal_mask(q, k))
+            attn_mask = F.pad(mask, (0, max(0, k.shape[2] - mask.shape[1])))[:, : k.shape[2]]
+        return super().attend(q, k, v, attn_mask)
 
 
 class AnotherDropoutInBackward(torch.autograd.Function):
@@ -87,10 +86,10 @@ class AnotherDropoutInBackward(torch.autograd.Function):
 
 
 class LosesItsSeedInBackward(NaiveAttention):
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, visible: Mask = None) -> Tensor:
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, attn_mask: Mask = None) -> Tensor:
         scores = q @ k.mT / math.sqrt(q.shape[3])
-        visible = causal(q, k) if visible is None else visible
-        weights = scores.masked_fill(~visible, -math.inf).softmax(dim=-1)
+        attn_mask = causal_mask(q, k) if attn_mask is None else attn_mask
+        weights = scores.masked_fill(~attn_mask, -math.inf).softmax(dim=-1)
         if self.training:
             weights = AnotherDropoutInBackward.apply(weights, self.dropout)  # type: ignore[no-untyped-call]
         return weights @ v
@@ -99,14 +98,14 @@ class LosesItsSeedInBackward(NaiveAttention):
 class DropsNoOutput(NaiveAttention):
     def __init__(self, dims: Dims) -> None:
         super().__init__(dims)
-        self.drop_out.p = 0.0
+        self.resid_dropout.p = 0.0
 
 
 class DropsTheSameInEachHead(NaiveAttention):
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, visible: Mask = None) -> Tensor:
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, attn_mask: Mask = None) -> Tensor:
         scores = q @ k.mT / math.sqrt(q.shape[3])
-        visible = causal(q, k) if visible is None else visible
-        weights = scores.masked_fill(~visible, -math.inf).softmax(dim=-1)
+        attn_mask = causal_mask(q, k) if attn_mask is None else attn_mask
+        weights = scores.masked_fill(~attn_mask, -math.inf).softmax(dim=-1)
         return weights * F.dropout(torch.ones_like(weights[:, :1]), self.dropout, self.training) @ v
 
 
@@ -125,11 +124,11 @@ class DrawsFromAGeneratorOfItsOwn(NaiveAttention):
 class LeaksBeyond16Tokens(MeanAttention):
     """Causal between tiles of 16 tokens, and not within those behind the first."""
 
-    def weigh(self, k: Tensor, T: int, visible: Tensor | None) -> Tensor:
-        if visible is None and T > 16:
+    def weigh(self, k: Tensor, T: int, attn_mask: Tensor | None) -> Tensor:
+        if attn_mask is None and T > 16:
             tile = torch.arange(T) // 16
-            visible = (tile <= tile[:, None]) & (torch.ones(T, T, dtype=torch.bool).tril() | (tile > 0))
-        return super().weigh(k, T, visible)
+            attn_mask = (tile <= tile[:, None]) & (torch.ones(T, T, dtype=torch.bool).tril() | (tile > 0))
+        return super().weigh(k, T, attn_mask)
 
 
 class MemoryOfTheWholeContext(NaiveAttention):
@@ -137,8 +136,8 @@ class MemoryOfTheWholeContext(NaiveAttention):
         super().__init__(dims)
         self.block_size = dims.block_size
 
-    def new_memory(self, batch_size: int, length: int) -> KVCache:
-        return super().new_memory(batch_size, self.block_size)
+    def new_cache(self, batch_size: int, length: int) -> KVCache:
+        return super().new_cache(batch_size, self.block_size)
 
 
 CAUGHT_BY: CaughtBy = {

@@ -9,8 +9,8 @@ from gptkit.components.attention.naive import NaiveAttention
 from gptkit.components.block.pre_norm import PreNormBlock
 from gptkit.components.feed_forward.gelu import GeluFeedForward
 from gptkit.components.position.learned import LearnedPosition
-from gptkit.interfaces import Dims, Parts, Place
-from gptkit.layers import Embedding
+from gptkit.interfaces import AttentionContext, BlockParts, Dims
+from gptkit.nn import Embedding
 from tests.testing.mutant import CaughtBy
 from tests.testing.right_parts import BareNorm
 
@@ -31,7 +31,7 @@ class CannotAutocast(GeluFeedForward):
         hidden = self.activate(self.widen(x)).flatten(0, 1)
         y = torch.zeros_like(x).flatten(0, 1)
         y.index_copy_(0, torch.arange(len(y)), self.narrow(hidden))
-        return self.drop_out(y.view_as(x))
+        return self.resid_dropout(y.view_as(x))
 
 
 class WrongInBfloat16(GeluFeedForward):
@@ -84,15 +84,15 @@ class TableOneShort(LearnedPosition):
 
 
 class MakesItsOwnAttention(PreNormBlock):
-    def __init__(self, dims: Dims, parts: Parts) -> None:
+    def __init__(self, dims: Dims, parts: BlockParts) -> None:
         super().__init__(dims, parts)
         self.attention = NaiveAttention(dims)
 
 
 class ReachesIntoItsAttention(PreNormBlock):
-    def forward(self, x: Tensor, at: Place = Place()) -> Tensor:
+    def forward(self, x: Tensor, ctx: AttentionContext = AttentionContext()) -> Tensor:
         attention: Any = self.attention
-        y = super().forward(x, at)
+        y = super().forward(x, ctx)
         return y + 0 * attention.qkv(x)[..., : x.shape[-1]]
 
 

@@ -18,28 +18,28 @@ WHOLE = Case(B=2, H=2, T=5, D=4)
 
 
 class Unscaled(NaiveAttention):
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, visible: Mask = None) -> Tensor:
-        return super().attend(q * math.sqrt(q.shape[3]), k, v, visible)
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, attn_mask: Mask = None) -> Tensor:
+        return super().attend(q * math.sqrt(q.shape[3]), k, v, attn_mask)
 
 
 class NotANumber(NaiveAttention):
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, visible: Mask = None) -> Tensor:
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, attn_mask: Mask = None) -> Tensor:
         last = torch.arange(q.shape[2]) == q.shape[2] - 1
-        return super().attend(q, k, v, visible) * torch.where(last, math.nan, 1.0)[:, None]
+        return super().attend(q, k, v, attn_mask) * torch.where(last, math.nan, 1.0)[:, None]
 
 
 class NoLateQueries(NaiveAttention):
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, visible: Mask = None) -> Tensor:
-        return super().attend(q, k, v, visible) * (torch.arange(q.shape[2]) < 200)[:, None]
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, attn_mask: Mask = None) -> Tensor:
+        return super().attend(q, k, v, attn_mask) * (torch.arange(q.shape[2]) < 200)[:, None]
 
 
 class Picky(NaiveAttention):
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, visible: Mask = None) -> Tensor:
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, attn_mask: Mask = None) -> Tensor:
         raise NotImplementedError("no such width")
 
 
 class SeesAll(MeanAttention):
-    def weigh(self, k: Tensor, T: int, visible: Mask) -> Tensor:
+    def weigh(self, k: Tensor, T: int, attn_mask: Mask) -> Tensor:
         return super().weigh(k, T, torch.ones(1, 1, dtype=torch.bool))
 
 

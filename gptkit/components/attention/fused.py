@@ -3,8 +3,8 @@
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from gptkit.attention import SoftmaxAttention, by_products
 from gptkit.hookspecs import Register, hookimpl
+from gptkit.nn import SoftmaxAttention, batched_attention
 
 
 class FusedAttention(SoftmaxAttention):
@@ -15,10 +15,10 @@ class FusedAttention(SoftmaxAttention):
         q: Float[Tensor, "B H T D"],
         k: Float[Tensor, "B H S D"],
         v: Float[Tensor, "B H S D"],
-        visible: Bool[Tensor, "..."] | None = None,
+        attn_mask: Bool[Tensor, "..."] | None = None,
     ) -> Float[Tensor, "B H T D"]:
         """Return the attention of all heads together."""
-        return by_products(q, k, v, visible, self.dropout if self.training else 0.0)
+        return batched_attention(q, k, v, attn_mask, self.dropout if self.training else 0.0)
 
 
 @hookimpl

@@ -6,9 +6,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from gptkit.attention import SoftmaxAttention, causal
-from gptkit.dropout import dropout
 from gptkit.hookspecs import Register, hookimpl
+from gptkit.nn import SoftmaxAttention, causal_mask
+from gptkit.nn.dropout import dropout
 
 
 class NaiveAttention(SoftmaxAttention):
@@ -19,13 +19,13 @@ class NaiveAttention(SoftmaxAttention):
         q: Float[Tensor, "B H T D"],
         k: Float[Tensor, "B H S D"],
         v: Float[Tensor, "B H S D"],
-        visible: Bool[Tensor, "..."] | None = None,
+        attn_mask: Bool[Tensor, "..."] | None = None,
     ) -> Float[Tensor, "B H T D"]:
         """Return the attention of each head in turn."""
-        visible = causal(q, k) if visible is None else visible
-        visible = visible.expand(*q.shape[:3], k.shape[2])  # (B, H, T, S)
+        attn_mask = causal_mask(q, k) if attn_mask is None else attn_mask
+        attn_mask = attn_mask.expand(*q.shape[:3], k.shape[2])  # (B, H, T, S)
         heads = []
-        for q_h, k_h, v_h, visible_h in zip(*(each.unbind(1) for each in (q, k, v, visible)), strict=True):
+        for q_h, k_h, v_h, visible_h in zip(*(each.unbind(1) for each in (q, k, v, attn_mask)), strict=True):
             scores = q_h @ k_h.mT / math.sqrt(q.shape[3])  # (B, T, D) @ (B, D, S) -> (B, T, S)
             weights = scores.masked_fill(~visible_h, -math.inf).softmax(dim=-1)
             heads.append(dropout(weights, self.dropout, self.training) @ v_h)  # (B, T, D)

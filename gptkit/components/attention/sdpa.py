@@ -3,8 +3,8 @@
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from gptkit.attention import SoftmaxAttention, by_pytorch
 from gptkit.hookspecs import Register, hookimpl
+from gptkit.nn import SoftmaxAttention, sdpa
 
 
 class SdpaAttention(SoftmaxAttention):
@@ -19,10 +19,10 @@ class SdpaAttention(SoftmaxAttention):
         q: Float[Tensor, "B H T D"],
         k: Float[Tensor, "B H S D"],
         v: Float[Tensor, "B H S D"],
-        visible: Bool[Tensor, "..."] | None = None,
+        attn_mask: Bool[Tensor, "..."] | None = None,
     ) -> Float[Tensor, "B H T D"]:
         """Return the attention that PyTorch's kernel for this input computes."""
-        return by_pytorch(q, k, v, visible, self.dropout if self.training else 0.0)
+        return sdpa(q, k, v, attn_mask, self.dropout if self.training else 0.0)
 
 
 @hookimpl

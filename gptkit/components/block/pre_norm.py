@@ -4,7 +4,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gptkit.hookspecs import Register, hookimpl
-from gptkit.interfaces import Block, Dims, Parts, Place
+from gptkit.interfaces import AttentionContext, Block, BlockParts, Dims
 
 
 class PreNormBlock(Block):
@@ -14,16 +14,18 @@ class PreNormBlock(Block):
         Radford et al. 2019, "Language Models are Unsupervised Multitask Learners", section 2.3.
     """
 
-    def __init__(self, dims: Dims, parts: Parts) -> None:
+    def __init__(self, dims: Dims, parts: BlockParts) -> None:
         super().__init__(dims, parts)
-        self.norm_1 = parts.norm()
-        self.attention = parts.attention()
-        self.norm_2 = parts.norm()
-        self.feed_forward = parts.feed_forward()
+        self.norm_1 = parts.norm(dims)
+        self.attention = parts.attention(dims)
+        self.norm_2 = parts.norm(dims)
+        self.feed_forward = parts.feed_forward(dims)
 
-    def forward(self, x: Float[Tensor, "B T C"], at: Place = Place()) -> Float[Tensor, "B T C"]:
+    def forward(
+        self, x: Float[Tensor, "B T C"], ctx: AttentionContext = AttentionContext()
+    ) -> Float[Tensor, "B T C"]:
         """Return the residual stream after this block."""
-        x = x + self.attention(self.norm_1(x), at)
+        x = x + self.attention(self.norm_1(x), ctx)
         return x + self.feed_forward(self.norm_2(x))
 
 

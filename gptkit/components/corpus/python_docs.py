@@ -2,7 +2,7 @@
 
 import importlib
 
-from gptkit.corpus import SplitCorpus
+from gptkit.data import SplitCorpus
 from gptkit.errors import DataError
 from gptkit.hookspecs import Register, hookimpl
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from gptkit.corpus import SplitCorpus, decode_pieces
+from gptkit.data import SplitCorpus, decode_pieces
 from gptkit.errors import DataError
 from gptkit.hookspecs import Register, hookimpl
 

@@ -4,8 +4,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from gptkit.feed_forward import TwoLayerFeedForward
 from gptkit.hookspecs import Register, hookimpl
+from gptkit.nn import TwoLayerFeedForward
 
 
 class Relu2FeedForward(TwoLayerFeedForward):

@@ -5,10 +5,9 @@ from pydantic import PositiveInt
 from torch import Tensor
 from torch.nn import functional as F
 
-from gptkit.dropout import Dropout
 from gptkit.hookspecs import Register, hookimpl
 from gptkit.interfaces import Dims, FeedForward
-from gptkit.layers import Linear
+from gptkit.nn import Dropout, Linear
 
 
 class SwigluFeedForward(FeedForward):
@@ -31,12 +30,12 @@ class SwigluFeedForward(FeedForward):
         width = -(-2 * expand * dims.n_embd // (3 * 8)) * 8
         self.gate_and_value = Linear(dims.n_embd, 2 * width, bias=bias)
         self.narrow = Linear(width, dims.n_embd, bias=bias)
-        self.drop_out = Dropout(dims.dropout)
+        self.resid_dropout = Dropout(dims.dropout)
 
     def forward(self, x: Float[Tensor, "B T C"]) -> Float[Tensor, "B T C"]:
         """Return every position, transformed."""
         gate, value = self.gate_and_value(x).chunk(2, dim=-1)
-        return self.drop_out(self.narrow(F.silu(gate) * value))
+        return self.resid_dropout(self.narrow(F.silu(gate) * value))
 
 
 @hookimpl

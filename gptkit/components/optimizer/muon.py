@@ -1,13 +1,11 @@
 """Muon for the matrices, AdamW for the rest."""
 
-from collections.abc import Callable
-from typing import Any
-
 import torch
 from pydantic import NonNegativeFloat, PositiveFloat
 
 from gptkit.hookspecs import Register, hookimpl
 from gptkit.interfaces import Optimizer, ParameterGroups, Probability
+from gptkit.optim import TogetherOptimizer
 
 
 class MuonOptimizer(Optimizer):
@@ -59,43 +57,6 @@ class MuonOptimizer(Optimizer):
             fused=True,
         )
         return TogetherOptimizer([muon, adamw])
-
-
-class TogetherOptimizer(torch.optim.Optimizer):
-    """Several optimizers, each of its own parameters, behind the face of one."""
-
-    def __init__(self, optimizers: list[torch.optim.Optimizer]) -> None:
-        self.optimizers = optimizers
-        groups = [group for optimizer in optimizers for group in optimizer.param_groups]
-        super().__init__([{"params": group["params"]} for group in groups], {})
-        self.share()
-
-    def share(self) -> None:
-        """Make the groups and the state of the parts those of the whole, the same objects."""
-        # The base class reads and saves `param_groups` and `state`: sharing them makes all of it hold here.
-        self.param_groups = [group for optimizer in self.optimizers for group in optimizer.param_groups]
-        for optimizer in self.optimizers:
-            self.state.update(optimizer.state)
-            optimizer.state = self.state
-
-    @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """Take a step of each; return what the closure, if given, returned."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
-        for optimizer in self.optimizers:
-            optimizer.step()
-        return loss
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore what `state_dict` returned."""
-        super().load_state_dict(state_dict)
-        groups = iter(self.param_groups)
-        for optimizer in self.optimizers:
-            optimizer.param_groups = [next(groups) for _ in optimizer.param_groups]
-            optimizer.state = self.state
 
 
 @hookimpl

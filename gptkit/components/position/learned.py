@@ -6,7 +6,7 @@ from torch import Tensor
 
 from gptkit.hookspecs import Register, hookimpl
 from gptkit.interfaces import Dims, Position
-from gptkit.layers import Embedding
+from gptkit.nn import Embedding
 
 
 class LearnedPosition(Position):
@@ -20,9 +20,9 @@ class LearnedPosition(Position):
         super().__init__(dims)
         self.table = Embedding(dims.block_size, dims.n_embd)
 
-    def embed(self, x: Float[Tensor, "B T C"], first: int | Int[Tensor, ""]) -> Float[Tensor, "B T C"]:
-        """Add the vectors of positions `first`, `first` + 1, …."""
-        positions = torch.arange(x.shape[1], device=x.device) + first
+    def embed(self, x: Float[Tensor, "B T C"], start_pos: int | Int[Tensor, ""]) -> Float[Tensor, "B T C"]:
+        """Add the vectors of positions `start_pos`, `start_pos` + 1, …."""
+        positions = torch.arange(x.shape[1], device=x.device) + start_pos
         return x + self.table(positions)  # (B, T, C) + (T, C)
 
 

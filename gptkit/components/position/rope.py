@@ -41,11 +41,11 @@ class RopePosition(Position):
         self.register_buffer("cos", angles.cos(), persistent=False)
         self.register_buffer("sin", angles.sin(), persistent=False)
 
-    def turn(
-        self, q: Float[Tensor, "B H T D"], k: Float[Tensor, "B K T D"], first: int | Int[Tensor, ""]
+    def rotate(
+        self, q: Float[Tensor, "B H T D"], k: Float[Tensor, "B K T D"], start_pos: int | Int[Tensor, ""]
     ) -> tuple[Float[Tensor, "B H T D"], Float[Tensor, "B K T D"]]:
-        """Turn queries and keys at positions `first`, `first` + 1, …."""
-        positions = torch.arange(q.shape[2], device=q.device) + first
+        """Turn queries and keys at positions `start_pos`, `start_pos` + 1, …."""
+        positions = torch.arange(q.shape[2], device=q.device) + start_pos
         cos, sin = self.cos[positions].to(q.dtype), self.sin[positions].to(q.dtype)  # (T, D)
         return q * cos + quarter_turn(q) * sin, k * cos + quarter_turn(k) * sin
 

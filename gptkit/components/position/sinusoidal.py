@@ -25,9 +25,9 @@ class SinusoidalPosition(Position):
         # Not persistent: a checkpoint need not hold what these four lines compute.
         self.register_buffer("table", torch.where(channels % 2 == 0, angles.sin(), angles.cos()), persistent=False)
 
-    def embed(self, x: Float[Tensor, "B T C"], first: int | Int[Tensor, ""]) -> Float[Tensor, "B T C"]:
-        """Add the waves at positions `first`, `first` + 1, …."""
-        positions = torch.arange(x.shape[1], device=x.device) + first
+    def embed(self, x: Float[Tensor, "B T C"], start_pos: int | Int[Tensor, ""]) -> Float[Tensor, "B T C"]:
+        """Add the waves at positions `start_pos`, `start_pos` + 1, …."""
+        positions = torch.arange(x.shape[1], device=x.device) + start_pos
         return x + self.table[positions].to(x.dtype)  # (B, T, C) + (T, C)
 
 

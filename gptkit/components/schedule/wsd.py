@@ -6,7 +6,7 @@ from pydantic import Field, NonNegativeInt
 
 from gptkit.hookspecs import Register, hookimpl
 from gptkit.interfaces import Probability
-from gptkit.schedule import WarmupSchedule
+from gptkit.optim import WarmupSchedule
 
 
 class WsdSchedule(WarmupSchedule):

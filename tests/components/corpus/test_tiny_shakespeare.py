@@ -9,6 +9,7 @@ import pytest
 
 from gptkit.components.corpus import tiny_shakespeare
 from gptkit.components.corpus.tiny_shakespeare import TinyShakespeareCorpus
+from gptkit.data.download import check_sha256
 from gptkit.errors import DataError
 
 CONTENT = b"First Citizen:\nBefore we proceed any further, hear me speak.\n"
@@ -135,4 +136,4 @@ def test_the_quoted_text_is_the_one_expected(monkeypatch: pytest.MonkeyPatch) ->
     file = Path(__file__).parents[4] / "shared" / "data" / "tinyshakespeare.txt"
     if not file.is_file():
         pytest.skip("the real text is not beside this repository")
-    tiny_shakespeare.check(file.read_bytes(), "the real text")
+    check_sha256(file.read_bytes(), tiny_shakespeare.SHA256, "the real text")

@@ -2,8 +2,8 @@
 
 import pytest
 
-from gptkit.plugins import Plugins
-from gptkit.registry import Entry
+from gptkit.registry.loader import Plugins
+from gptkit.registry.registry import Entry
 from tests.small import small_dims
 
 feed_forwards = pytest.mark.parametrize(

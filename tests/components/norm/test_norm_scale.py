@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from gptkit.plugins import Plugins
-from gptkit.registry import Entry
+from gptkit.registry.loader import Plugins
+from gptkit.registry.registry import Entry
 from tests.small import small_dims
 
 norms = pytest.mark.parametrize("entry", Plugins().registry.of("norm"), ids=lambda entry: entry.name)

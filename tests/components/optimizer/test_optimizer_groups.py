@@ -3,8 +3,8 @@ import torch
 from torch import Tensor
 
 from gptkit.interfaces import ParameterGroups
-from gptkit.plugins import Plugins
-from gptkit.registry import Entry
+from gptkit.registry.loader import Plugins
+from gptkit.registry.registry import Entry
 from tests.small import all_parameters, small_model
 
 optimizers = pytest.mark.parametrize("entry", Plugins().registry.of("optimizer"), ids=lambda entry: entry.name)

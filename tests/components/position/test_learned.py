@@ -28,4 +28,4 @@ def test_the_rows_in_use_are_those_that_learn() -> None:
 
 def test_queries_and_keys_are_left_as_they_are() -> None:
     q, k = torch.randn(2, 1, 2, 4, 3)
-    assert LearnedPosition(DIMS).turn(q, k, 3) == (q, k)
+    assert LearnedPosition(DIMS).rotate(q, k, 3) == (q, k)

@@ -11,5 +11,5 @@ def test_it_does_nothing() -> None:
     position, x = case.build(NoPosition), case.x()
     q, k, _ = case.qkv()
     assert position.embed(x, 3) is x
-    assert position.turn(q, k, torch.tensor(3)) == (q, k)
+    assert position.rotate(q, k, torch.tensor(3)) == (q, k)
     assert list(position.parameters()) == []

@@ -5,8 +5,7 @@ import re
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from gptkit.components.position.rope import RopePosition
 from gptkit.interfaces import Dims
@@ -31,35 +30,35 @@ def test_a_score_depends_on_the_distance_alone(width: int, query: int, key: int,
     q, k = torch.randn(2, 1, 2, 1, width, generator=torch.Generator().manual_seed(seed))
 
     def score(query: int, key: int) -> torch.Tensor:
-        return (rope.turn(q, q, query)[0] * rope.turn(k, k, key)[1]).sum(dim=-1)
+        return (rope.rotate(q, q, query)[0] * rope.rotate(k, k, key)[1]).sum(dim=-1)
 
     torch.testing.assert_close(score(query + shift, key + shift), score(query, key), rtol=1e-4, atol=1e-4)
 
 
 def test_a_score_does_depend_on_the_distance() -> None:
     rope, q = RopePosition(dims(8)), torch.ones(1, 2, 1, 8)
-    near, far = ((q * rope.turn(q, q, key)[1]).sum() for key in (1, 2))
+    near, far = ((q * rope.rotate(q, q, key)[1]).sum() for key in (1, 2))
     assert near > far
 
 
 def test_position_0_is_left_as_it_is() -> None:
     rope = RopePosition(dims(8))
     q, k = torch.randn(2, 3, 2, 1, 8)
-    found_q, found_k = rope.turn(q, k, 0)
+    found_q, found_k = rope.rotate(q, k, 0)
     assert torch.equal(found_q, q)
     assert torch.equal(found_k, k)
 
 
 def test_turning_keeps_the_length() -> None:
     q = torch.randn(3, 2, 5, 8)
-    turned, _ = RopePosition(dims(8)).turn(q, q, 7)
+    turned, _ = RopePosition(dims(8)).rotate(q, q, 7)
     torch.testing.assert_close(turned.norm(dim=-1), q.norm(dim=-1))
 
 
 def test_channel_i_turns_with_the_one_half_a_width_further_by_theta_to_minus_2i_over_width() -> None:
     q = torch.zeros(1, 1, 1, 4)
     q[..., 0], q[..., 1] = 1, 2
-    turned, _ = RopePosition(dims(4), theta=100.0).turn(q, q, 3)
+    turned, _ = RopePosition(dims(4), theta=100.0).rotate(q, q, 3)
     expected = [math.cos(3), 2 * math.cos(0.3), math.sin(3), 2 * math.sin(0.3)]
     torch.testing.assert_close(turned.flatten(), torch.tensor(expected))
 

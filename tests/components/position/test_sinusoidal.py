@@ -35,4 +35,4 @@ def test_there_is_nothing_to_learn_or_to_save() -> None:
 def test_queries_and_keys_are_left_as_they_are() -> None:
     position = SinusoidalPosition(Dims(n_layer=1, n_head=2, n_embd=6, block_size=BLOCK_SIZE, vocab_size=7))
     q, k = torch.randn(2, 1, 2, 4, 3)
-    assert position.turn(q, k, 3) == (q, k)
+    assert position.rotate(q, k, 3) == (q, k)

@@ -1,0 +1,30 @@
+"""One pass of a model before a run begins, so that a stranger's part that does not work is found at once."""
+
+import torch
+
+from gptkit.errors import PluginError
+from gptkit.model import GPT
+from gptkit.nn.eval_mode import evaluating
+from gptkit.registry.blame import blame
+from gptkit.registry.built_ins import BUILT_INS
+from gptkit.registry.registry import Registry
+
+
+def smoke_test(model: GPT, registry: Registry) -> None:
+    """Run a model over one context of zeros.
+
+    Raises:
+        PluginError: If it fails and a part in it comes from a plugin; names the part and the line.
+    """
+    strangers = [entry for entry in registry if entry.owner not in BUILT_INS]
+    used = [entry for entry in strangers if any(type(module) is entry.part for module in model.modules())]
+    expected = (1, model.dims.block_size, model.dims.vocab_size)
+    try:
+        with evaluating(model):
+            found = tuple(model(torch.zeros(expected[:2], dtype=torch.long)).shape)
+        if found != expected:
+            raise ValueError(f"the model gave logits of shape {found}, expected {expected}")
+    except Exception as error:
+        if not used:
+            raise
+        raise PluginError(blame(error, used)) from error

@@ -1,0 +1,159 @@
+"""A run made ready to go on where it stopped, or refused because something it depends on has changed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from gptkit.errors import CheckpointError, Problem, RecipeError, UsageError
+from gptkit.recipe.read import Recipe
+from gptkit.recipe.resolve import resolve
+from gptkit.recipe.toml_lines import leaves
+from gptkit.recipe.values import spell
+from gptkit.registry.loader import Plugins
+from gptkit.run.prepare import PreparedRun, prepare_recipe
+from gptkit.run.session import is_eval_pending
+from gptkit.run.step_count import first_other, schedules
+from gptkit.storage.checkpoint import Checkpoint
+from gptkit.storage.checkpoint_store import LAST
+from gptkit.storage.run_writer import RunDir
+from gptkit.storage.trust import plugin_files
+
+# None of them reaches a weight, but for max_iters, which says when to stop and what a schedule makes of that.
+FREE = (
+    "max_iters",
+    "eval_interval",
+    "log_interval",
+    "sample_interval",
+    "checkpoint_interval",
+    "keep",
+    "device",
+)
+# It reaches no weight either, but compiled code rounds bf16 elsewhere when it computes activations again.
+FREE_UNCOMPILED = "train.checkpoint_activations"
+MAY_CHANGE = (
+    f"What may: {', '.join(f'train.{name}' for name in FREE)}, {FREE_UNCOMPILED} where train.compile is false, "
+    "and where data.corpus finds the same text"
+)
+
+
+def prepare_resume(
+    root: Path,
+    *,
+    overrides: Sequence[str] = (),
+    plugins: Sequence[Path] = (),
+    trust_plugins: bool = False,
+    checkpoint: str = LAST,
+) -> PreparedRun:
+    """Return a run made ready to go on, its directory locked.
+
+    Args:
+        overrides: Changes to what may change, each as `--set` takes them.
+        plugins: Plugin files besides those of the run.
+        trust_plugins: Whether to run the plugin files that the run directory carries.
+        checkpoint: What to go on from: `last`, `best`, or a name such as `step-000100`. A run that was killed
+            before it saved one goes on from its beginning.
+
+    Raises:
+        UsageError: If another process writes there, or plugin files are not trusted.
+        CheckpointError: If this is no run directory, or it is damaged.
+        RecipeError: If the recipe is not the one that the run began with; says what is different.
+        DataError: If the corpus is not the one that it began with, or cannot be had.
+    """
+    directory = RunDir(root)
+    directory.read()
+    directory.lock()
+    try:
+        return resumed(directory, overrides, plugins, trust_plugins, checkpoint)
+    except BaseException:
+        directory.close()
+        raise
+
+
+def resumed(
+    directory: RunDir, overrides: Sequence[str], plugins: Sequence[Path], trust_plugins: bool, asked: str
+) -> PreparedRun:
+    """Return a run of a locked directory made ready to go on."""
+    written, origin = directory.read(overrides), directory.origin()
+    if changed := directory.changed_files():
+        raise CheckpointError("\n".join(changed))
+    saved = last_of(directory) if asked == LAST else directory.checkpoint(asked)
+    found = Plugins(plugin_files(written, directory, plugins, trust_plugins=trust_plugins))
+    if autos := resolve(written, found).autos:
+        raise RecipeError([auto.unsettled() for auto in autos])
+    prepared = prepare_recipe(written, found, directory.root, dtype=str(origin.get("dtype")))
+    check_recipe(written, prepared, origin)
+    prepared.data.check_same(origin.get("corpus"))
+    if prepared.tokenizer.to_json() != directory.saved_tokenizer():
+        raise CheckpointError(
+            f"{directory.root}: the tokenizer makes another vocabulary of the same text than when the run began"
+        )
+    if saved is not None:
+        check_steps(prepared, saved)
+    directory.rewrite(prepared.resolved.document, written.plugins)
+    return replace(prepared, begun=directory, checkpoint=saved)
+
+
+def last_of(directory: RunDir) -> Checkpoint | None:
+    """Return the last checkpoint, or None if the run was stopped before it saved one."""
+    if directory.checkpoints.target(LAST) is not None:
+        return directory.checkpoint(LAST)
+    # Killed in its first save: what has its name by then is whole, though nothing points at it yet.
+    names = directory.checkpoints.names()
+    return directory.checkpoint(names[-1]) if names else None
+
+
+def check_recipe(written: Recipe, prepared: PreparedRun, origin: Mapping[str, Any]) -> None:
+    """Raise RecipeError unless the recipe is the one that the run began with, but for what may change."""
+    before, now = (fixed(document) for document in (origin.get("document"), prepared.resolved.document))
+    places = prepared.resolved.places
+    problems = [
+        Problem(
+            places.get(key) or str(written.path),
+            key,
+            f"was {before.get(key, 'not there')!r} when the run began, and is {now.get(key, 'not there')!r} now",
+        )
+        for key in [*before, *(key for key in now if key not in before)]
+        if before.get(key) != now.get(key)
+    ]
+    if problems:
+        raise RecipeError([*problems, Problem("", "", f"A run goes on with what it began with. {MAY_CHANGE}.")])
+
+
+def fixed(document: Any) -> dict[str, Any]:
+    """Return the values of a resolved recipe that may not change, by key."""
+    # A run that began before there was such a key computed nothing twice.
+    found = {FREE_UNCOMPILED: False} | {spell(key): value for key, value in leaves(document)}
+    free = {f"train.{name}" for name in FREE} | (set() if found.get("train.compile") else {FREE_UNCOMPILED})
+    return {key: value for key, value in found.items() if key not in free and not key.startswith("data.corpus.")}
+
+
+def check_steps(prepared: PreparedRun, saved: Checkpoint) -> None:
+    """Raise an error unless there are steps left, and those taken are those of a run of so many in all.
+
+    Raises:
+        RecipeError: If more steps have been taken, or the schedule would have made others of them.
+        UsageError: If every step has been taken.
+    """
+    settings, state = prepared.resolved.train, saved.state()
+    before, step = state.get("max_iters"), state.get("step")
+    if not (isinstance(before, int) and isinstance(step, int) and 0 <= step <= before):
+        raise CheckpointError(f"{saved.folder}: its state is not a run's: step {step!r} of {before!r}")
+    place = prepared.resolved.places.get("train.max_iters", "")
+    if settings.max_iters < step:
+        message = f"is {settings.max_iters:,} now, and {step:,} steps have been taken"
+        raise RecipeError([Problem(place, "train.max_iters", message)])
+    if step == settings.max_iters and not is_eval_pending(state):
+        raise UsageError(
+            f"{prepared.out} has taken all its {step:,} steps. To go on: --set train.max_iters={2 * step}"
+        )
+    make = schedules(prepared)
+    old, new = make(before), make(settings.max_iters)
+    if (other := first_other(old, new, step)) is not None:
+        name = prepared.resolved.parts["schedule"].name
+        message = (
+            f"cannot change from {before:,} to {settings.max_iters:,} with schedule '{name}': it would have "
+            f"scaled the learning rate of step {other + 1} by {new(other):.6g}, and it was {old(other):.6g}. A "
+            "run goes on as if it had never stopped; 'constant', and 'wsd' before its decay, can"
+        )
+        raise RecipeError([Problem(place, "train.max_iters", message)])

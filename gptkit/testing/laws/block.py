@@ -1,0 +1,81 @@
+"""Laws of every block: it uses the parts that it is given, whatever they are."""
+
+from functools import partial
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from gptkit.components.feed_forward.gelu import GeluFeedForward
+from gptkit.components.norm.layernorm import LayerNorm
+from gptkit.interfaces import Attention, AttentionContext, Block, BlockParts, Dims, FeedForward, LayerCache, Norm
+from gptkit.nn import KVCache, Linear
+from gptkit.testing.case import Build, Case
+from gptkit.testing.laws.module import keeps_shape_and_dtype
+
+
+class RunningMean(Attention):
+    """The mean of all positions up to one: an attention that shares nothing with ours but its interface."""
+
+    def __init__(self, dims: Dims) -> None:
+        super().__init__(dims)
+        self.values = Linear(dims.n_embd, dims.n_embd)
+
+    def forward(
+        self, x: Float[Tensor, "B T C"], ctx: AttentionContext = AttentionContext()
+    ) -> Float[Tensor, "B T C"]:
+        """Return the running mean."""
+        count = torch.arange(1, x.shape[1] + 1, dtype=x.dtype, device=x.device)[:, None]
+        return self.values(x).cumsum(dim=1) / count
+
+    def new_cache(self, batch_size: int, length: int) -> LayerCache:
+        """Return a memory that is not used."""
+        return KVCache(batch_size, 1, length, 1, like=self.values.weight)
+
+
+class Halved(FeedForward):
+    """Half of each number."""
+
+    def forward(self, x: Float[Tensor, "B T C"]) -> Float[Tensor, "B T C"]:
+        """Return every position, halved."""
+        return x / 2
+
+
+class Shifted(Norm):
+    """Each number, and a little more."""
+
+    def forward(self, x: Float[Tensor, "B T C"]) -> Float[Tensor, "B T C"]:
+        """Return every position, shifted."""
+        return x + 0.1
+
+
+def takes_any_parts(build: Build[Block], case: Case) -> None:
+    """Assert that a block works with parts that have nothing but their interfaces."""
+
+    def with_strangers(dims: Dims, **options: int) -> Block:
+        return build(dims, parts=BlockParts(RunningMean, Halved, Shifted), **options)
+
+    keeps_shape_and_dtype(with_strangers, case)
+
+
+def uses_the_parts_it_is_given(build: Build[Block], case: Case) -> None:
+    """Assert that a block holds the parts that it was given, and no attention, feed-forward or norm besides."""
+    built: list[nn.Module] = []
+
+    def listed(part: type[nn.Module], dims: Dims) -> Any:
+        built.append(part(dims))
+        return built[-1]
+
+    parts = BlockParts(*(partial(listed, part) for part in (RunningMean, GeluFeedForward, LayerNorm)))
+    block = build(case.dims(), parts=parts, **dict(case.options))
+    given = {inner for part in built for inner in part.modules()}
+    for name, module in block.named_modules():
+        if isinstance(module, Attention | FeedForward | Norm) and module not in given:
+            raise AssertionError(
+                f"{name} is a {type(module).__name__} of its own making: ask `parts` for it ({case})"
+            )
+    if forgotten := [type(part).__name__ for part in built if part not in set(block.modules())]:
+        raise AssertionError(
+            f"it asks for a {forgotten[0]} and does not keep it: it would not be trained ({case})"
+        )

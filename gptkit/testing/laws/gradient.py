@@ -1,0 +1,67 @@
+"""That gradients are those of what the part computes, found without a reference."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from gptkit.seeds import seeded
+from gptkit.testing.case import Build, Case
+from gptkit.testing.results import gradients
+from gptkit.testing.weights import draw_weights
+
+# Steps of a central difference, in float64. Where one of them crosses a kink, as ReLU has, the others do not.
+STEPS = (1e-5, 1e-6, 1e-7)
+
+
+def gradients_are_right(build: Build[nn.Module], case: Case) -> None:
+    """Assert that the gradients of the input and of every parameter are the slopes of the output."""
+    case = replace(case, dtype=torch.float64)
+    assert_slopes(case.build(build), case)
+
+
+def gradients_are_right_in_training(build: Build[nn.Module], case: Case) -> None:
+    """Assert that while training too gradients are the slopes, of what was dropped on the way there."""
+    case = replace(case, dtype=torch.float64)
+    assert_slopes(case.build(build, dropout=0.5).train(), case)
+
+
+def assert_slopes(part: nn.Module, case: Case) -> None:
+    """Assert that what flows back is how the output rises, whatever dropout one seed draws."""
+    draw_weights(part, case)
+    x, gradient = case.x().requires_grad_(), case.draw("gradient", *case.x().shape)
+
+    def output() -> Float[Tensor, ""]:
+        with seeded(case.device, case.seed, "dropout"):
+            return (part(x) * gradient).sum()
+
+    inputs = {"the input": x, **dict(part.named_parameters())}
+    found = gradients(output(), inputs, torch.ones((), dtype=x.dtype, device=x.device))
+    # Roundings of the output, through a difference over the smallest step, come to less than this.
+    with torch.no_grad(), seeded(case.device, case.seed, "dropout"):
+        allowed = 1e-7 * (part(x) * gradient).abs().sum().item()
+    for name, leaf in inputs.items():
+        direction = case.draw(f"direction of {name}", *leaf.shape)
+        slope = (found[f"gradient of {name}"] * direction).sum().item()
+        measured = slopes(output, leaf, direction)
+        if not any(abs(slope - each) <= allowed + 1e-4 * abs(each) for each in measured):
+            raise AssertionError(
+                f"the gradient of {name} is wrong: along a random direction the output rises by "
+                f"{measured[0]:.6g}, and the gradient says {slope:.6g} ({case})"
+            )
+
+
+@torch.no_grad()
+def slopes(output: Callable[[], Tensor], leaf: Tensor, direction: Tensor) -> list[float]:
+    """Return central differences of an output along a direction of one of its inputs."""
+    before = leaf.clone()
+
+    def ctx(step: float) -> float:
+        leaf.copy_(before + step * direction)
+        y = output().item()
+        leaf.copy_(before)
+        return y
+
+    return [(ctx(step) - ctx(-step)) / (2 * step) for step in STEPS]

@@ -1,0 +1,91 @@
+"""Laws of every part that keeps the shape of its input: attentions, feed-forwards, norms, blocks and positions."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from gptkit.testing.accuracy import assert_equal, assert_like, assert_same
+from gptkit.testing.case import Build, Case
+from gptkit.testing.outcome import DoesNotApply
+
+
+def keeps_shape_and_dtype(build: Build[nn.Module], case: Case) -> None:
+    """Assert that the output has the shape, the dtype and the device of the input, whatever the dtype."""
+    for dtype in (torch.float64, torch.float32, torch.bfloat16):
+        each = replace(case, dtype=dtype)
+        x = each.x()
+        y = each.build(build)(x)
+        if not isinstance(y, Tensor):
+            raise AssertionError(f"the output is a {type(y).__name__}, not a tensor ({each})")
+        assert_like(y, x, "the output", each)
+        if y.device != x.device:
+            raise AssertionError(f"the output is on {y.device} ({each})")
+
+
+def rows_are_independent(build: Build[nn.Module], case: Case) -> None:
+    """Assert that a batch row alone gives what it gives among others."""
+    part, x = case.build(build), case.x()
+    together = part(x)
+    for b in range(case.B):
+        assert_equal(part(x[b : b + 1]), together[b : b + 1], f"batch row {b} alone", case)
+
+
+def positions_are_independent(build: Build[nn.Module], case: Case) -> None:
+    """Assert that a position alone gives what it gives among others."""
+    part, x = case.build(build), case.x()
+    together = part(x)
+    for t in range(case.T):
+        assert_equal(part(x[:, t : t + 1]), together[:, t : t + 1], f"position {t} alone", case)
+
+
+def input_is_not_mutated(build: Build[nn.Module], case: Case) -> None:
+    """Assert that a pass forward and backward leaves its input and the part's state as they were."""
+    part, x = case.build(build), case.x()
+    state = {name: value.clone() for name, value in part.state_dict().items()}
+    # Not a leaf, on which autograd itself would refuse to write.
+    given = x.clone().requires_grad_() * 1
+    y = part(given)
+    y.backward(case.draw("gradient", *y.shape))
+    assert_same(given.detach(), x, "the input after a pass", case)
+    for name, value in part.state_dict().items():
+        assert_same(value, state[name], f"{name} after a pass in eval mode", case)
+
+
+def every_parameter_gets_a_gradient(build: Build[nn.Module], case: Case) -> None:
+    """Assert that the output depends on every parameter."""
+    part = case.build(build)
+    if not any(True for _ in part.parameters()):
+        raise DoesNotApply("it has no parameters")
+    y = part(case.x())
+    y.backward(case.draw("gradient", *y.shape))
+    for name, weight in part.named_parameters():
+        if weight.grad is None or not weight.grad.any():
+            raise AssertionError(f"parameter {name} gets no gradient ({case})")
+
+
+def reads_any_layout(build: Build[nn.Module], case: Case) -> None:
+    """Assert that the output does not depend on how the input lies in memory."""
+    part, x = case.build(build), case.x().contiguous()
+    expected = part(x)
+    for name, same in layouts(x):
+        assert_equal(part(same), expected, f"the output of an input that is {name}", case)
+    row = x[:1].expand(case.B, -1, -1)
+    assert_equal(part(row), part(row.contiguous()), "the output of one row, expanded", case)
+
+
+def layouts(x: Float[Tensor, "B T C"]) -> Iterator[tuple[str, Float[Tensor, "B T C"]]]:
+    """Yield the same tensor as it may lie in memory."""
+    yield "transposed", x.transpose(1, 2).contiguous().transpose(1, 2)
+    yield "laid out time first", x.transpose(0, 1).contiguous().transpose(0, 1)
+    yield "a slice of a larger one", torch.cat((7 * x, x), dim=-1)[..., x.shape[-1] :]
+    yield "every second channel of a larger one", torch.stack((x, 7 * x), dim=-1)[..., 0]
+
+
+def varies_with_the_input(build: Build[nn.Module], case: Case) -> None:
+    """Assert that another input gives another output."""
+    part, x = case.build(build), case.x()
+    if part(x).equal(part(x + 1 + torch.arange(case.C, device=case.device))):
+        raise AssertionError(f"another input gives the same output ({case})")

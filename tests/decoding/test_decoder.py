@@ -1,0 +1,186 @@
+"""Decoders: the same text, greedy or drawn, within the context and past it."""
+
+import re
+from itertools import count
+
+import pytest
+import torch
+from torch import Tensor
+
+from gptkit.decoding.cuda_graph_decoder import CudaGraphDecoder
+from gptkit.decoding.decoder import CachedDecoder, Decoder, UncachedDecoder
+from gptkit.model import GPT
+from gptkit.nn import KVCache, SoftmaxAttention
+from gptkit.registry.loader import Plugins
+from tests.small import small_model
+
+PROMPT = torch.tensor([[3, 1, 4], [1, 5, 9]])
+
+kernels = pytest.mark.parametrize(
+    "kernel",
+    [entry.part for entry in Plugins().registry.of("attention") if issubclass(entry.part, SoftmaxAttention)],
+)
+
+
+class Replaying(CudaGraphDecoder):
+    """Replays by computing again, so that bursts are tried without a GPU."""
+
+    def graph(self, run):  # type: ignore[no-untyped-def]
+        return lambda: run(self.start_pos, self.caches)
+
+
+@pytest.fixture
+def model() -> GPT:
+    """Return a model whose likeliest token is clearly so, because decoders differ in the last bits."""
+    return small_model(std=0.5).double().eval()
+
+
+def texts(model: GPT, decoder: Decoder, length: int = 40) -> list[Tensor]:
+    """Return greedy text, drawn text, and drawn text of one row, in that order."""
+    seeded = torch.Generator().manual_seed
+    return [
+        model.generate(PROMPT, length, temperature=0.0, decoder=decoder),
+        model.generate(PROMPT, length, generator=seeded(5), decoder=decoder),
+        model.generate(PROMPT[:1], length, top_k=3, generator=seeded(6), decoder=decoder),
+    ]
+
+
+def same(ours: list[Tensor], theirs: list[Tensor]) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 3, 4, 50])
+def test_bursts_do_not_change_the_text(model: GPT, chunk: int) -> None:
+    assert same(texts(model, Replaying(model, chunk=chunk, compile=False)), texts(model, UncachedDecoder(model)))
+
+
+def test_the_caller_may_stop_anywhere(model: GPT) -> None:
+    whole = texts(model, UncachedDecoder(model))
+    decoder = Replaying(model, chunk=4, compile=False)
+    for length in (1, 2, 5, 6, 7, 11):
+        cut = [text[:, : 3 + length] for text in whole]
+        assert same(texts(model, decoder, length), cut)
+
+
+def test_a_burst_is_recorded_once_for_each_way_of_drawing(model: GPT) -> None:
+    decoder = Replaying(model, chunk=3, compile=False)
+    for seed in (1, 2):
+        model.generate(PROMPT, 40, generator=torch.Generator().manual_seed(seed), decoder=decoder)
+    assert sorted(size for size, _ in decoder.recorded) == [1, 3]
+    model.generate(PROMPT, 40, temperature=0.0, decoder=decoder)
+    assert sorted(size for size, _ in decoder.recorded) == [1, 1, 3, 3]
+
+
+def test_a_burst_is_recorded_anew_for_weights_that_were_moved(model: GPT) -> None:
+    decoder = Replaying(model, chunk=3, compile=False)
+    model.generate(PROMPT, 9, decoder=decoder)
+    caches = decoder.caches
+    model.generate(PROMPT, 9, decoder=decoder)
+    assert decoder.caches is caches
+    model.head.weight = small_model(std=0.3).double().head.weight
+    text = model.generate(PROMPT, 9, temperature=0.0, decoder=decoder)
+    assert decoder.caches is not caches
+    assert torch.equal(text, model.generate(PROMPT, 9, temperature=0.0, use_cache=False))
+
+
+def test_weights_that_were_changed_in_place_are_seen(model: GPT) -> None:
+    decoder = Replaying(model, chunk=3, compile=False)
+    before = texts(model, decoder)
+    model.load_state_dict(small_model(std=0.4).double().state_dict())
+    assert same(texts(model, decoder), texts(model, UncachedDecoder(model)))
+    assert not same(texts(model, decoder), before)
+
+
+class Growing(KVCache):
+    """Keeps its length in a list, which no graph can replay."""
+
+    def __init__(self) -> None:
+        super().__init__(2, 2, 8, 4, like=torch.zeros((), dtype=torch.float64))
+        self.lengths = [0]
+
+
+class Counting(KVCache):
+    """Keeps a number beside its tensors."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(2, 2, 8, 4, like=torch.zeros((), dtype=torch.float64))
+        self.number = number
+
+
+def test_a_memory_whose_state_is_not_in_tensors_is_refused(model: GPT, monkeypatch: pytest.MonkeyPatch) -> None:
+    decoder = Replaying(model, chunk=3, compile=False)
+    monkeypatch.setattr(model, "new_caches", lambda _: [Growing(), Growing()])
+    with pytest.raises(NotImplementedError, match=r"^this decoder needs caches .* Growing.lengths is \[0\]: "):
+        model.generate(PROMPT, 3, decoder=decoder)
+
+
+def test_a_memory_that_counts_outside_its_tensors_is_refused(model: GPT, monkeypatch: pytest.MonkeyPatch) -> None:
+    decoder = Replaying(model, chunk=3, compile=False)
+    numbers = count()
+    monkeypatch.setattr(model, "new_caches", lambda _: [Counting(next(numbers))] * 2)
+    with pytest.raises(NotImplementedError, match=r"Counting.number was 0 and is 1: "):
+        model.generate(PROMPT, 7, decoder=decoder)
+
+
+def test_a_decoder_of_another_model_is_refused(model: GPT) -> None:
+    message = "the CachedDecoder is another model's: make one of this model"
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        model.generate(PROMPT, 1, decoder=CachedDecoder(small_model()))
+
+
+def test_a_decoder_and_no_cache_is_a_contradiction(model: GPT) -> None:
+    message = "use_cache = False, but a CachedDecoder is given: leave out one of the two"
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        model.generate(PROMPT, 1, use_cache=False, decoder=CachedDecoder(model))
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+@pytest.mark.parametrize("chunk", [1, 4, 50])
+def test_weights_that_are_no_numbers_are_refused(model: GPT, chunk: int, temperature: float) -> None:
+    decoder = Replaying(model, chunk=chunk, compile=False)
+    # In the midst of a burst: the prompt's last token stands at position 2.
+    with torch.no_grad():
+        model.get_parameter("position.table.weight")[4] = torch.nan
+    with pytest.raises(ValueError, match=r"^no token can be drawn: the model's logits are not all numbers"):
+        model.generate(PROMPT, 6, temperature=temperature, decoder=decoder)
+
+
+def test_a_burst_of_no_token_is_refused(model: GPT) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape('chunk must be 1 or more, found 0')}$"):
+        CudaGraphDecoder(model, chunk=0)
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("chunk", [1, 4, 32])
+@kernels
+def test_graphs_do_not_change_the_text(kernel: type[SoftmaxAttention], chunk: int) -> None:
+    model = small_model(kernel, std=0.5).double().cuda().eval()
+    prompt = PROMPT.cuda()
+    decoder = CudaGraphDecoder(model, chunk=chunk, compile=False)
+    for new in (40, 9):
+        assert torch.equal(
+            model.generate(prompt, new, temperature=0.0, decoder=decoder),
+            model.generate(prompt, new, temperature=0.0, use_cache=False),
+        )
+        drawn = [
+            model.generate(prompt, new, generator=torch.Generator().manual_seed(5), decoder=each)
+            for each in (decoder, UncachedDecoder(model))
+        ]
+        assert torch.equal(*drawn)
+
+
+@pytest.mark.cuda
+def test_a_burst_waits_for_the_host_only_when_it_is_read() -> None:
+    model = small_model(std=0.5).cuda().eval()
+    decoder = CudaGraphDecoder(model, chunk=4, compile=False)
+    model.generate(PROMPT.cuda(), 5, temperature=0.0, decoder=decoder)
+    with torch.no_grad():
+        from gptkit.decoding.sampling import Sampling
+
+        greedy = Sampling(temperature=0.0)
+        token, _ = greedy.choose(decoder.start(PROMPT.cuda()), None)
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            decoder.decode_chunk(token, 4, greedy, None)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")

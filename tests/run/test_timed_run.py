@@ -1,0 +1,147 @@
+"""A run with a budget of time ends on time, and is the run that its resolved recipe says, bit for bit."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import tomli
+
+from gptkit.run.events import Evaluation, Finished, Planned, Resized, Sample, Stopped, TimeUp
+from gptkit.run.loop import Event, run
+from gptkit.run.prepare import prepare
+from gptkit.run.resume import prepare_resume
+from gptkit.run.stop import Stop
+from gptkit.run.time_budget import Budget
+from gptkit.training.train import Step
+from tests.crash import result
+from tests.small import RECIPE, finish, write_recipe
+
+# Looked at so seldom that the bits of two runs are told apart by their steps.
+SMALL = RECIPE.replace("eval_interval = 5", "eval_interval = 50").replace("sample_interval = 6", "")
+SMALL = SMALL.replace("checkpoint_interval = 4", "checkpoint_interval = 40")
+WSD = "train.schedule={ use = 'wsd', warmup = 2, decay = 0.3 }"
+
+
+@pytest.fixture(autouse=True)
+def short_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write little, because that takes most of the time."""
+    monkeypatch.setattr("gptkit.run.loop.SAMPLE_TOKENS", 8)
+
+
+def timed(recipe: Path, out: Path, seconds: float, overrides: Sequence[str] = ()) -> list[Event]:
+    return list(run(prepare(recipe, overrides=overrides, out=out), budget=Budget(seconds, time.perf_counter())))
+
+
+def steps_of(root: Path) -> int:
+    return int(tomli.loads((root / "resolved.toml").read_text())["train"]["max_iters"])
+
+
+@pytest.mark.parametrize("schedule", ["train.schedule=constant", WSD])
+def test_a_run_ends_on_time_and_can_be_repeated_without_one(tmp_path: Path, schedule: str) -> None:
+    recipe, out = write_recipe(tmp_path, recipe=SMALL), tmp_path / "run"
+    began = time.perf_counter()
+    events = timed(recipe, out, 6.0, [schedule, "model.dropout=0.3"])
+    took = time.perf_counter() - began
+    assert isinstance(events[0], Planned)
+    # Far looser than what it is made for: a machine of tests has other work, and six seconds are few.
+    assert 4.0 < took < 9.0
+    steps = [event for event in events if isinstance(event, Step)]
+    assert [step.number for step in steps] == list(range(1, steps_of(out) + 1))
+    # Broken off it may be where the machine became much slower in the decay: then there is nothing to repeat.
+    if isinstance(events[-1], Finished):
+        assert isinstance(events[-2], Sample)
+        assert events[-1].best.step <= len(steps)
+        assert max(event.step for event in events if isinstance(event, Evaluation)) == len(steps)
+        again = finish(out / "resolved.toml", tmp_path / "again")
+        assert result(again) == result(out)
+    else:
+        assert isinstance(events[-1], TimeUp)
+
+
+def sizes(monkeypatch: pytest.MonkeyPatch, *by_step: tuple[int, int]) -> None:
+    """Let runs have as many steps from a step on as is said, whatever the clock says."""
+
+    def size(self: object, taken: int) -> int:
+        return next(total for step, total in reversed([(0, 60), *by_step]) if taken >= step)
+
+    monkeypatch.setattr("gptkit.run.time_pace.TimeController.size", size)
+    monkeypatch.setattr("gptkit.run.time_pace.TimeController.is_up", lambda self, taken: False)
+
+
+def test_a_run_whose_length_changes_is_the_run_that_set_out_to_be_as_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes(monkeypatch, (10, 90), (20, 70), (45, 66))
+    recipe, out = write_recipe(tmp_path, recipe=SMALL), tmp_path / "run"
+    events = timed(recipe, out, 30.0, [WSD, "train.log_interval=1"])
+    assert [event.max_iters for event in events if isinstance(event, Resized)][-3:] == [90, 70, 66]
+    assert steps_of(out) == 66
+    whole = finish(recipe, tmp_path / "whole", [WSD, "train.log_interval=1", "train.max_iters=66"])
+    assert {**result(out), "state": ""} == {**result(whole), "state": ""}
+    assert result(finish(out / "resolved.toml", tmp_path / "again"))["weights"] == result(out)["weights"]
+
+
+@pytest.mark.parametrize("after", [15, 25, 41])
+def test_a_run_that_was_stopped_goes_on_to_the_same_bits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
+    sizes(monkeypatch, (10, 90), (20, 70))
+    recipe, out = write_recipe(tmp_path, recipe=SMALL), tmp_path / "run"
+    stop = Stop()
+    for event in run(prepare(recipe, overrides=[WSD], out=out), stop, Budget(30.0, time.perf_counter())):
+        if isinstance(event, Step) and event.number == after:
+            stop.signal = 2
+    assert event == Stopped(after)
+    length = 90 if after < 20 else 70
+    assert steps_of(out) == length
+    for _ in run(prepare_resume(out)):
+        pass
+    assert result(out) == result(finish(recipe, tmp_path / "whole", [WSD, f"train.max_iters={length}"]))
+
+
+class Killed(BaseException):
+    """The process has died."""
+
+
+def test_a_run_killed_between_a_new_length_and_its_checkpoint_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes(monkeypatch, (10, 90), (50, 70))
+    recipe, out = write_recipe(tmp_path, recipe=SMALL), tmp_path / "run"
+
+    def killed(*_: object) -> None:
+        raise Killed
+
+    events = run(prepare(recipe, overrides=[WSD], out=out), budget=Budget(30.0, time.perf_counter()))
+    for event in events:
+        if isinstance(event, Step) and event.number == 51:
+            break
+    with monkeypatch.context() as patch:
+        patch.setattr("gptkit.run.session.take", killed)
+        with pytest.raises(Killed):
+            list(events)
+    # The last checkpoint is of a run of 90 steps, and the recipe of one of 70 by now.
+    assert (steps_of(out), (out / "checkpoints" / "last").read_text()) == (70, "step-000050\n")
+    for _ in run(prepare_resume(out)):
+        pass
+    assert result(out) == result(finish(recipe, tmp_path / "whole", [WSD, "train.max_iters=70"]))
+
+
+def test_a_run_that_is_broken_off_is_evaluated_saved_and_can_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes(monkeypatch)
+    monkeypatch.setattr("gptkit.run.time_pace.TimeController.is_up", lambda self, taken: taken == 33)
+    recipe, out = write_recipe(tmp_path, recipe=SMALL), tmp_path / "run"
+    events = timed(recipe, out, 30.0, ["train.schedule=cosine"])
+    assert events[-1] == TimeUp(33, 60)
+    assert [event.step for event in events if isinstance(event, Evaluation | Sample)] == [33, 33]
+    assert (out / "checkpoints" / "last").read_text() == "step-000033\n"
+    assert (out / "loss.png").is_file()
+    for _ in run(prepare_resume(out)):
+        pass
+    whole = finish(recipe, tmp_path / "whole", ["train.schedule=cosine", "train.max_iters=60"])
+    assert [result(each)[what] for each in (out, whole) for what in ("weights", "optimizer")] == 2 * [
+        result(whole)[what] for what in ("weights", "optimizer")
+    ]
