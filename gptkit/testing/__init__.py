@@ -1,15 +1,28 @@
-"""The contract: checks that any part must pass, whoever wrote it.
+"""The contract: checks that every part of a kind must pass, built in or third-party.
 
-In a plugin's test file one line proves a part, by its registered name or its class:
+One line in a plugin's test file proves a part, by its registered name or its class:
 
     from gptkit.testing import contract
 
     test_mine = contract("mine")
 
-Each promise is a test of its own, named after it. `gptkit check` is the same from the command line. A check that
-fails says on which input, the smallest that was found, and how to see it again; `reproduce` does that.
+Each promise becomes a test of its own, named after it. `gptkit check` runs the same checks from the command line.
+A failed check reports the smallest input on which it fails and the call of `reproduce` that runs it again.
+
+Imports `interfaces`, `nn`, `components`, `registry` and `recipe`. `contract` and `reproduce` are the public names.
 """
 
-from gptkit.testing.contract import contract, reproduce
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gptkit.testing.pytest_contract import contract as contract, reproduce as reproduce
 
 __all__ = ["contract", "reproduce"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the public names when they are first used, because they need hypothesis and a timing does not."""
+    if name in __all__:
+        return getattr(importlib.import_module("gptkit.testing.pytest_contract"), name)
+    raise AttributeError(f"module 'gptkit.testing' has no attribute '{name}'")
