@@ -1,28 +1,31 @@
-"""The flags, and the clock that hands pytest-benchmark the times which `gptkit.bench` took in turns."""
+"""The flags, and a clock that replays to pytest-benchmark the times that `gptkit.bench` measured interleaved."""
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from gptkit.bench.clock import Rounds
-from gptkit.bench.row import Row, Spread
+from gptkit.bench.result import BenchResult, Spread
 
 HERE = Path(__file__).parent
 
-Report = Callable[[Sequence[Row], str], None]
+
+# Reports the result of a name, with further figures, or fails with the reason why it has no time.
+Report = Callable[..., None]
 
 
-class Recorded:
-    """A clock that goes through times that were taken before."""
+class ReplayClock:
+    """A clock that replays durations measured before."""
 
     def __init__(self) -> None:
         self.ticks: list[float] = []
 
-    def play(self, seconds: Iterable[float]) -> None:
-        """Begin to tell these: each is what passes from one look at the clock to the next but one."""
+    def replay(self, seconds: Iterable[float]) -> None:
+        """Start these durations; each passes between two readings of the clock."""
         self.ticks = [tick for each in seconds for tick in (0.0, each)]
 
     def __call__(self) -> float:
@@ -30,7 +33,7 @@ class Recorded:
         return self.ticks.pop(0)
 
 
-RECORDED = Recorded()
+REPLAY = ReplayClock()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -45,34 +48,34 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="time the attentions of this plugin file too; may be repeated",
     )
     parser.addoption(
-        "--repeats", type=int, default=5, metavar="N", help="rounds in which each contestant has its turn (5)"
+        "--repeats", type=int, default=5, metavar="N", help="number of rounds; each times everything once (5)"
     )
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Keep the benchmarks in one process: others beside it would slow down what is timed."""
+    """Run the benchmarks in one process: others beside it would slow down what is timed."""
     return 0
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip what would be timed, unless asked for it; refuse to time code that is slowed down by checks."""
+    """Skip benchmarks without --benchmark; refuse to time code that runtime type checks slow down."""
     timed = [item for item in items if HERE in item.path.parents]
     for item in timed:
-        item.add_marker(pytest.mark.benchmark(timer=RECORDED))
-        # What is not right fails before it is timed, and that is no oversight.
+        item.add_marker(pytest.mark.benchmark(timer=REPLAY))
+        # An incorrect part fails before it is timed, without using the fixture.
         item.add_marker(pytest.mark.filterwarnings("ignore:Benchmark fixture was not used"))
-        # What PyTorch says to itself as it compiles.
+        # PyTorch raises them itself while it compiles.
         item.add_marker(pytest.mark.filterwarnings("ignore::DeprecationWarning"))
     if not config.getoption("--benchmark"):
         for item in timed:
             item.add_marker(pytest.mark.skip(reason="measures time: pass --benchmark"))
     elif any(type(finder).__module__.startswith("jaxtyping") for finder in sys.meta_path):
-        raise pytest.UsageError("tests/conftest.py checks annotations as code runs: time benchmarks/ by itself")
+        raise pytest.UsageError("tests/conftest.py checks types at run time: run benchmarks/ by itself")
 
 
 @pytest.fixture(scope="session")
 def rounds(pytestconfig: pytest.Config) -> Rounds:
-    """Return how often to measure; once with --benchmark-disable, which wants no times."""
+    """Return how often to measure; once with --benchmark-disable."""
     if pytestconfig.getoption("--benchmark-disable"):
         return Rounds(repeats=1, at_least=0.0)
     try:
@@ -82,35 +85,35 @@ def rounds(pytestconfig: pytest.Config) -> Rounds:
 
 
 @pytest.fixture
-def rivals(request: pytest.FixtureRequest) -> frozenset[str]:
-    """Return who is to be timed together with this test's contestant: those that `-k` and the like leave."""
-    own = {key: value for key, value in request.node.callspec.params.items() if key != "contestant"}
+def selected(request: pytest.FixtureRequest) -> frozenset[str]:
+    """Return the names timed together with this test's: all that `-k` and the like select."""
+    own = {key: value for key, value in request.node.callspec.params.items() if key != "name"}
     return frozenset(
-        str(item.callspec.params["contestant"])
+        str(item.callspec.params["name"])
         for item in request.session.items
         if isinstance(item, pytest.Function)
         and item.function is request.function
-        and item.callspec.params == {**own, "contestant": item.callspec.params["contestant"]}
+        and item.callspec.params == {**own, "name": item.callspec.params["name"]}
     )
 
 
 @pytest.fixture
 def report(benchmark: BenchmarkFixture) -> Report:
-    """Return a function that reports the row of one contestant, or fails with the reason why it has no time."""
+    """Return a function that reports one result."""
 
-    def tell(rows: Sequence[Row], contestant: str) -> None:
-        row = next(row for row in rows if row.name == contestant)
-        if row.reason:
-            pytest.fail(f"not timed, because it is not right: {row.reason}", pytrace=False)
-        benchmark.group = row.group
-        benchmark.extra_info |= row.facts
-        if row.ratios:
-            ratio = Spread.of(row.ratios)
+    def report(results: Sequence[BenchResult], name: str, figures: Mapping[str, Any] | None = None) -> None:
+        result = next(result for result in results if result.name == name)
+        if result.reason:
+            pytest.fail(f"not timed, because it is not correct: {result.reason}", pytrace=False)
+        benchmark.group = result.group
+        benchmark.extra_info |= result.details.to_json() | dict(figures or {})
+        if result.ratios:
+            ratio = Spread.of(result.ratios)
             benchmark.extra_info |= {
-                "baseline": row.baseline,
+                "baseline": result.baseline,
                 "times as fast as the baseline": [ratio.least, ratio.median, ratio.most],
             }
-        RECORDED.play(row.seconds)
-        benchmark.pedantic(lambda: None, rounds=len(row.seconds))  # type: ignore[no-untyped-call]
+        REPLAY.replay(result.seconds)
+        benchmark.pedantic(lambda: None, rounds=len(result.seconds))  # type: ignore[no-untyped-call]
 
-    return tell
+    return report

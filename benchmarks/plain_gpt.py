@@ -1,4 +1,4 @@
-"""The baseline: the GPT of "Let's build GPT" written plainly, as its own program, without a line of gptkit.
+"""The baseline: the GPT of "Let's build GPT", written plainly and without gptkit.
 
 float32, `nn.Dropout`, one `nn.Linear` for each of a head's queries, keys and values, no cache.
 
@@ -26,7 +26,7 @@ class Head(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Float[Tensor, "B T C"]) -> Float[Tensor, "B T D"]:
-        """Return what each position gathered."""
+        """Return the output of this head."""
         T = x.shape[1]
         k, q = self.key(x), self.query(x)
         weights = q @ k.transpose(-2, -1) * k.shape[-1] ** -0.5  # (B, T, T)
@@ -36,7 +36,7 @@ class Head(nn.Module):
 
 
 class MultiHead(nn.Module):
-    """Several heads side by side, and a projection."""
+    """Several heads in parallel, and a projection."""
 
     def __init__(self, n_head: int, n_embd: int, block_size: int, dropout: float) -> None:
         super().__init__()
@@ -45,12 +45,12 @@ class MultiHead(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Float[Tensor, "B T C"]) -> Float[Tensor, "B T C"]:
-        """Return what all heads gathered."""
+        """Return the attention output."""
         return self.dropout(self.proj(torch.cat([head(x) for head in self.heads], dim=-1)))
 
 
 class Layer(nn.Module):
-    """Attention, then a feed-forward network, each behind a norm and beside a residual connection."""
+    """Attention, then a feed-forward network, each after a norm and with a residual connection."""
 
     def __init__(self, n_head: int, n_embd: int, block_size: int, dropout: float) -> None:
         super().__init__()
@@ -82,13 +82,13 @@ class PlainGPT(nn.Module):
         self.apply(draw_weights)
 
     def forward(self, tokens: Int[Tensor, "B T"]) -> Float[Tensor, "B T V"]:
-        """Return the logits of the token after each."""
+        """Return the logits of the next token at each position."""
         x = self.tokens(tokens) + self.positions(torch.arange(tokens.shape[1], device=tokens.device))
         return self.head(self.norm(self.layers(x)))
 
     @torch.no_grad()
     def generate(self, tokens: Int[Tensor, "B T"], max_new_tokens: int, *, greedy: bool = False) -> Tensor:
-        """Return the tokens with new ones behind them; the whole context is computed anew for each."""
+        """Return the tokens followed by new ones; the whole context is recomputed for each."""
         for _ in range(max_new_tokens):
             logits = self(tokens[:, -self.block_size :])[:, -1]
             if greedy:
@@ -100,7 +100,7 @@ class PlainGPT(nn.Module):
 
 
 def draw_weights(module: nn.Module) -> None:
-    """Draw weights from N(0, 0.02); biases are zero."""
+    """Draw weights from N(0, 0.02) and set biases to zero."""
     if isinstance(module, nn.Linear | nn.Embedding):
         nn.init.normal_(module.weight, std=0.02)
     if isinstance(module, nn.Linear) and module.bias is not None:

@@ -1,14 +1,21 @@
-"""How long every registered attention takes, once it is known to be right."""
+"""Times every registered attention that is correct."""
 
 from functools import cache
 
 import pytest
 import torch
 
-from gptkit.bench.attention import REFERENCE, label, time_attend, time_whole, to_time_whole, with_attend
+from gptkit.bench.attention import (
+    REFERENCE,
+    attentions_timed_whole,
+    label,
+    softmax_attentions,
+    time_attend,
+    time_whole,
+)
 from gptkit.bench.attention_passes import PASSES
 from gptkit.bench.clock import Rounds
-from gptkit.bench.row import Row
+from gptkit.bench.result import BenchResult
 from gptkit.registry.loader import Plugins
 from gptkit.registry.registry import Registry
 from gptkit.testing.case import Case
@@ -31,11 +38,12 @@ each_pass = pytest.mark.parametrize("which", PASSES)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Time every attention there is, those of the files that `--plugin` names too."""
-    if "contestant" in metafunc.fixturenames:
+    """Time every attention, including those of the files that `--plugin` names."""
+    if "name" in metafunc.fixturenames:
         registry = Plugins(metafunc.config.getoption("--plugin")).registry
-        found = with_attend(registry) if "attend" in metafunc.function.__name__ else to_time_whole(registry)
-        metafunc.parametrize("contestant", sorted(found))
+        is_attend = "attend" in metafunc.function.__name__
+        found = softmax_attentions(registry) if is_attend else attentions_timed_whole(registry)
+        metafunc.parametrize("name", sorted(found))
 
 
 @pytest.fixture(scope="session")
@@ -48,13 +56,13 @@ def registry(pytestconfig: pytest.Config) -> Registry:
 def test_attend(
     report: Report,
     registry: Registry,
-    rivals: frozenset[str],
+    selected: frozenset[str],
     rounds: Rounds,
-    contestant: str,
+    name: str,
     which: str,
     case: Case,
 ) -> None:
-    report(attend_rows(registry, rivals | {REFERENCE}, case, which, rounds), contestant)
+    report(attend_results(registry, selected | {REFERENCE}, case, which, rounds), name)
 
 
 @each_case
@@ -62,23 +70,27 @@ def test_attend(
 def test_whole(
     report: Report,
     registry: Registry,
-    rivals: frozenset[str],
+    selected: frozenset[str],
     rounds: Rounds,
-    contestant: str,
+    name: str,
     which: str,
     case: Case,
 ) -> None:
-    report(whole_rows(registry, rivals | {REFERENCE}, case, which, rounds), contestant)
+    report(whole_results(registry, selected | {REFERENCE}, case, which, rounds), name)
 
 
-# All contestants take turns in one measurement, of which each has its test.
+# One interleaved measurement serves the tests of all names.
 @cache
-def attend_rows(registry: Registry, names: frozenset[str], case: Case, which: str, rounds: Rounds) -> list[Row]:
-    found = with_attend(registry)
+def attend_results(
+    registry: Registry, names: frozenset[str], case: Case, which: str, rounds: Rounds
+) -> list[BenchResult]:
+    found = softmax_attentions(registry)
     return time_attend({name: found[name] for name in sorted(names)}, case, which, rounds)
 
 
 @cache
-def whole_rows(registry: Registry, names: frozenset[str], case: Case, which: str, rounds: Rounds) -> list[Row]:
-    found = to_time_whole(registry)
+def whole_results(
+    registry: Registry, names: frozenset[str], case: Case, which: str, rounds: Rounds
+) -> list[BenchResult]:
+    found = attentions_timed_whole(registry)
     return time_whole({name: found[name] for name in sorted(names)}, case, which, rounds)

@@ -1,4 +1,4 @@
-"""How a plugin offers its parts. This page and `interfaces/` are the whole of what a plugin has to know."""
+"""The hook by which a plugin offers its parts. A plugin needs only this and the interfaces."""
 
 from collections.abc import Callable
 
@@ -9,10 +9,10 @@ PROJECT = "gptkit"
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
 
-# register(name, part): `part` is a class that inherits one of the nine interfaces, which says its kind.
+# register(name, part): `part` is a class. The interface that it inherits decides its kind.
 Register = Callable[[str, type], None]
 
 
 @hookspec
 def gptkit_register(register: Register) -> None:
-    """Call `register(name, part)` once for every part that the plugin offers."""
+    """Call `register(name, part)` once for each part that the plugin offers."""

@@ -1,4 +1,4 @@
-"""The GPT: built parts, one after another."""
+"""The GPT: embeddings, position, blocks, norm, head."""
 
 from collections.abc import Sequence
 
@@ -6,21 +6,20 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from gptkit.decoding.decoder import Decoder
+from gptkit.decoding.decoder import Decoder, LanguageModel
 from gptkit.decoding.generate import choose_decoder, stream
-from gptkit.decoding.language_model import LanguageModel
 from gptkit.decoding.sampling import Sampling
 from gptkit.interfaces import AttentionContext, Block, Dims, LayerCache, Norm, ParameterGroups, Position
 from gptkit.nn import Embedding, Linear
 
 
 class GPT(LanguageModel):
-    """A decoder-only transformer made of the parts it is given.
+    """A decoder-only transformer made of built parts.
 
     Args:
-        position: Says where each token stands.
+        position: Encodes positions, at the embeddings or in every attention.
         blocks: The layers, in order.
-        norm: The last norm, before the head.
+        norm: The final norm, before the head.
 
     Source:
         Radford et al. 2019, "Language Models are Unsupervised Multitask Learners".
@@ -41,14 +40,10 @@ class GPT(LanguageModel):
         start_pos: int | Int[Tensor, ""] = 0,
         caches: Sequence[LayerCache] | None = None,
     ) -> Float[Tensor, "B T V"]:
-        """Return the logits of the token after each.
-
-        Args:
-            start_pos: Position of the first token, counted from 0.
-            caches: What each layer keeps of the tokens before; none looks at these tokens alone.
+        """Return the logits of the token after each of `tokens`.
 
         Raises:
-            ValueError: If there are more tokens than the context holds.
+            ValueError: If there are more tokens than `block_size`.
         """
         contexts = self.contexts(tokens, start_pos, caches)
         x = self.position.embed(self.token_embedding(tokens), start_pos)
@@ -59,7 +54,7 @@ class GPT(LanguageModel):
     def contexts(
         self, tokens: Int[Tensor, "B T"], start_pos: int | Int[Tensor, ""], caches: Sequence[LayerCache] | None
     ) -> list[AttentionContext]:
-        """Return where the tokens stand, for each layer."""
+        """Return the context of each layer; raise ValueError if there are more tokens than `block_size`."""
         T, longest = tokens.shape[1], self.dims.block_size
         if T > longest:
             raise ValueError(
@@ -72,9 +67,22 @@ class GPT(LanguageModel):
         return [AttentionContext(start_pos, self.position, cache, attn_mask) for cache in caches]
 
     def new_caches(self, batch_size: int) -> list[LayerCache]:
-        """Return each layer's empty memory, for a whole context."""
-        blocks = [block for block in self.blocks if isinstance(block, Block)]
-        return [block.new_cache(batch_size, self.dims.block_size) for block in blocks]
+        """Return an empty cache for each layer, with room for `block_size` positions.
+
+        Raises:
+            TypeError: If a block has no `new_cache`.
+        """
+        caches = []
+        for i, block in enumerate(self.blocks):
+            # Not isinstance(block, Block): a wrapper, such as torch.compile's, is no Block but passes the call on.
+            new_cache = getattr(block, "new_cache", None)
+            if new_cache is None:
+                raise TypeError(
+                    f"block {i}, {type(block).__name__}, has no new_cache(batch_size, length): inherit "
+                    "gptkit.interfaces.Block, or generate with use_cache=False"
+                )
+            caches.append(new_cache(batch_size, self.dims.block_size))
+        return caches
 
     def generate(
         self,
@@ -88,43 +96,38 @@ class GPT(LanguageModel):
         use_cache: bool = True,
         decoder: Decoder | None = None,
     ) -> Int[Tensor, "B T2"]:
-        """Return the tokens with new ones behind them.
+        """Return `tokens` followed by `max_new_tokens` generated ones.
 
         Args:
-            temperature: Divides the logits; 0 takes the likeliest token.
-            top_k: How many of the likeliest tokens may be drawn.
-            top_p: Share of the probability that the likeliest tokens, which may be drawn, make up.
-            generator: Source of the draws; PyTorch's own by default.
-            use_cache: Whether each layer keeps the keys and values of earlier tokens. It changes the time,
-                not the text.
-            decoder: What computes the tokens, such as a `CompiledDecoder` of this model. It changes the time,
-                not the text.
+            temperature: Divides the logits; 0 always takes the likeliest token.
+            top_k: Draw only from this many likeliest tokens.
+            top_p: Draw only from the likeliest tokens that together have this probability.
+            generator: Source of the draws; PyTorch's global one by default.
+            use_cache: Whether each layer caches the keys and values of earlier tokens. Changes the time, not the
+                text.
+            decoder: Computes the tokens, for example a `CompiledDecoder` of this model. Changes the time, not the
+                text.
 
         Raises:
-            ValueError: If there is no token to go on from, a number is out of its range, the logits hold a NaN,
-                or the decoder is another model's.
+            ValueError: If `tokens` is empty, an argument is out of range, the logits hold a NaN, or the decoder
+                belongs to another model.
         """
-        new = stream(
-            self,
-            tokens,
-            max_new_tokens,
-            sampling=Sampling(temperature, top_k, top_p),
-            generator=generator,
-            decoder=choose_decoder(self, decoder, use_cache=use_cache),
-        )
+        sampling = Sampling(temperature, top_k, top_p)
+        decoder = choose_decoder(self, decoder, use_cache=use_cache)
+        new = stream(decoder, tokens, max_new_tokens, sampling, generator)
         return torch.cat([tokens, *(chunk.T for chunk in new)], dim=1)
 
     def parameter_groups(self) -> ParameterGroups:
-        """Return the parameters by what they do."""
-        inside = set(self.blocks.parameters())
+        """Return the parameters by role."""
+        in_blocks = set(self.blocks.parameters())
         weights = [weight for weight in self.parameters() if weight.ndim > 1]
         return ParameterGroups(
-            matrices=[weight for weight in weights if weight in inside],
-            embeddings=[weight for weight in weights if weight not in inside],
+            matrices=[weight for weight in weights if weight in in_blocks],
+            embeddings=[weight for weight in weights if weight not in in_blocks],
             vectors=[weight for weight in self.parameters() if weight.ndim <= 1],
         )
 
     @property
     def n_parameters(self) -> int:
-        """Number of weights that are trained."""
+        """Number of trained parameters."""
         return sum(weight.numel() for weight in self.parameters() if weight.requires_grad)

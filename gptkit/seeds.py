@@ -1,4 +1,4 @@
-"""Randomness is derived, not carried: every draw comes from the seed and what the draw is for."""
+"""Seeds derived from the run's seed and a purpose, so that no random state has to be saved."""
 
 import hashlib
 from collections.abc import Iterator
@@ -8,23 +8,23 @@ import torch
 
 
 def derive(seed: int, *purpose: int | str) -> int:
-    """Return a seed of 63 bits for one purpose, such as `derive(1337, "dropout", step, micro_step, rank)`."""
+    """Derive a 63-bit seed for one purpose, such as `derive(1337, "dropout", step, micro_step, rank)`."""
     digest = hashlib.sha256(repr((seed, *purpose)).encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
 
 
 def generator(seed: int, *purpose: int | str) -> torch.Generator:
-    """Return a generator on the CPU for one purpose."""
+    """Return a CPU generator seeded for one purpose."""
     return torch.Generator().manual_seed(derive(seed, *purpose))
 
 
 @contextmanager
 def seeded(device: torch.device, seed: int, *purpose: int | str) -> Iterator[None]:
-    """Draw what is drawn inside from one purpose's seed, and leave the caller's random state as it was."""
+    """Seed PyTorch's global generators for one purpose; restore their state afterwards."""
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
         value = derive(seed, *purpose)
-        # Not torch.manual_seed, which would also reseed every other GPU.
+        # Not torch.manual_seed, which would reseed every other GPU too.
         torch.default_generator.manual_seed(value)
         if device.type == "cuda":
             with torch.cuda.device(device):

@@ -1,4 +1,4 @@
-"""Where gptkit keeps, for all runs of a user, what would take long to have again."""
+"""The user's cache directory: downloads and measurements that all runs share."""
 
 import os
 from pathlib import Path
@@ -11,16 +11,16 @@ def cache_directory() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gptkit"
 
 
-def keep(content: bytes, file: Path) -> None:
-    """Write a file beside its place and move it there, so that half a file is never found.
+def store_file(content: bytes, file: Path) -> None:
+    """Write a file atomically: a reader finds the whole file or none.
 
     Raises:
-        OSError: If that cannot be done.
+        OSError: If it cannot be written. An earlier file is then unchanged.
     """
-    beside = file.with_suffix(f".{os.getpid()}")
+    temporary = file.with_suffix(f".{os.getpid()}")
     file.parent.mkdir(parents=True, exist_ok=True)
     try:
-        beside.write_bytes(content)
-        beside.replace(file)
+        temporary.write_bytes(content)
+        temporary.replace(file)
     finally:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Attention by PyTorch's FlexAttention, which compiles a kernel for the mask it is given."""
+"""Attention by PyTorch's FlexAttention, which compiles a kernel for a given mask."""
 
 import math
 import warnings
@@ -18,14 +18,14 @@ from gptkit.nn import SoftmaxAttention, causal_mask
 
 
 class FlexAttention(SoftmaxAttention):
-    """PyTorch's `flex_attention`, fused where a recipe says `compile = true`.
+    """PyTorch's `flex_attention`, a fused kernel on a GPU with `compile = true`. Without dropout.
 
-    It is made for GPUs. Without `torch.compile` PyTorch runs a version of it that keeps every score, slower than
-    `sdpa`. On a CPU PyTorch 2.13 has no backward of it, so that one is given here, and its compiled kernel fails
-    on passes of one token and where lengths change, so that what is compiled there is the plain formula.
+    Without `torch.compile`, PyTorch runs a version that stores every score and is slower than `sdpa`. On a CPU,
+    PyTorch 2.13 has no backward pass for it, so this file supplies one; and the compiled kernel fails with a
+    single query and with changing lengths, so the plain formula is compiled there.
 
     Raises:
-        ValueError: If attention weights are to be dropped, which FlexAttention cannot do.
+        ValueError: If `dims.dropout` is not 0, because FlexAttention has no dropout.
 
     Source:
         Dong et al. 2024, arXiv:2412.05496.
@@ -46,26 +46,26 @@ class FlexAttention(SoftmaxAttention):
         v: Float[Tensor, "B H S D"],
         attn_mask: Bool[Tensor, "..."] | None = None,
     ) -> Float[Tensor, "B H T D"]:
-        """Return the attention that FlexAttention computes."""
+        """Compute it by FlexAttention on a GPU, and by its equivalents elsewhere."""
         attn_mask = causal_mask(q, k) if attn_mask is None else attn_mask
         attn_mask = attn_mask.expand(*q.shape[:3], k.shape[2])  # (B, H, T, S)
         if q.is_cuda:
             return flex(q, k, v, attn_mask)
-        # The other device here is "meta", which has shapes but no numbers and which PyTorch refuses.
+        # The meta device has shapes but no data, and FlexAttention does not support it.
         if torch.compiler.is_compiling() or q.is_meta:
             return plain(q, k, v, attn_mask)
-        recomputing: Callable[..., Tensor] = FlexRecomputed.apply
-        return recomputing(q, k, v, attn_mask)
+        attend: Callable[..., Tensor] = FlexRecomputed.apply
+        return attend(q, k, v, attn_mask)
 
 
 class FlexRecomputed(torch.autograd.Function):
-    """`flex` with the backward of `plain`, because PyTorch refuses inputs that want a gradient on a CPU."""
+    """`flex` with the backward pass of `plain`: on a CPU PyTorch refuses inputs that require gradients."""
 
     @staticmethod
     def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, attn_mask: Tensor) -> Tensor:
-        """Return the attention."""
+        """Return the attention output."""
         ctx.save_for_backward(q, k, v, attn_mask)
-        # Otherwise PyTorch traces it anew for each shape, which takes a second and fuses nothing.
+        # Otherwise PyTorch traces it for each new shape, which takes a second and fuses nothing.
         with torch.compiler.set_stance("force_eager"):
             return flex(q.detach(), k.detach(), v.detach(), attn_mask)
 
@@ -74,20 +74,20 @@ class FlexRecomputed(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         """Return the gradients of queries, keys and values."""
         *inputs, attn_mask = ctx.saved_tensors
-        q, k, v = (each.detach().requires_grad_() for each in inputs)
+        q, k, v = (x.detach().requires_grad_() for x in inputs)
         with torch.enable_grad():
             y = plain(q, k, v, attn_mask)
         return (*torch.autograd.grad(y, (q, k, v), gradient), None)
 
 
 def plain(q: Tensor, k: Tensor, v: Tensor, attn_mask: Tensor) -> Tensor:
-    """Return what `flex` does, by the formula."""
+    """Compute the same as `flex` by the formula."""
     scores = (q / math.sqrt(q.shape[3])) @ k.mT  # (B, H, T, S)
     return scores.masked_fill(~attn_mask, -math.inf).softmax(dim=-1) @ v  # (B, H, T, D)
 
 
 def flex(q: Tensor, k: Tensor, v: Tensor, attn_mask: Tensor) -> Tensor:
-    """Return what `flex_attention` computes where a key that is not visible has a score of -∞."""
+    """Call `flex_attention` with a score of -∞ where `attn_mask` is False."""
 
     def hide(score: Tensor, b: Tensor, h: Tensor, i: Tensor, j: Tensor) -> Tensor:
         return torch.where(attn_mask[b, h, i, j], score, -math.inf)
@@ -95,7 +95,7 @@ def flex(q: Tensor, k: Tensor, v: Tensor, attn_mask: Tensor) -> Tensor:
     if torch.compiler.is_compiling():
         return flex_attention(q, k, v, score_mod=hide)
     with warnings.catch_warnings():
-        # It advises to compile, which takes seconds for each new shape: the recipe's `compile` decides that.
+        # It warns that it should be compiled. The recipe's `compile` decides that.
         warnings.filterwarnings("ignore", "flex_attention called without torch.compile")
         return flex_attention(q, k, v, score_mod=hide)
 

@@ -1,4 +1,4 @@
-"""Attention in which several heads of queries share the keys and values of one."""
+"""Grouped-query attention: several query heads share one key/value head."""
 
 import math
 
@@ -16,16 +16,15 @@ from gptkit.nn import Dropout, KVCache, Linear, causal_mask
 
 
 class GroupedQueryAttention(Attention, HasReference):
-    """Exact causal softmax attention with fewer heads of keys and values than of queries, and so a smaller cache.
+    """Exact causal softmax attention with fewer key/value heads than query heads, and so a smaller cache.
 
     Args:
-        kv_heads: Heads of keys and values. As many as of queries is ordinary attention; 1, which divides
-            every number of heads, is multi-query attention.
-        qkv_bias: Whether the projections to queries, keys and values have biases.
-        out_bias: Whether the output projection has one.
+        kv_heads: Number of key/value heads. `n_head` is ordinary attention; 1 is multi-query attention.
+        qkv_bias: Whether the projection to queries, keys and values has a bias.
+        out_bias: Whether the output projection has a bias.
 
     Raises:
-        ValueError: If `kv_heads` does not divide the heads of queries.
+        ValueError: If `kv_heads` does not divide `n_head`.
 
     Source:
         Ainslie et al. 2023, arXiv:2305.13245, section 2.2; Shazeer 2019, arXiv:1911.02150 (one head).
@@ -48,12 +47,12 @@ class GroupedQueryAttention(Attention, HasReference):
     def forward(
         self, x: Float[Tensor, "B T C"], ctx: AttentionContext = AttentionContext()
     ) -> Float[Tensor, "B T C"]:
-        """Return what each position gathered from those it may see."""
+        """Return the attention output."""
         heads = rearrange(self.qkv(x), "B T (heads D) -> B heads T D", D=self.dims.head_width)
         q, k, v = heads.split((self.dims.n_head, self.kv_heads, self.kv_heads), dim=1)
         q, k = ctx.rotate(q, k)
         k, v = ctx.update(k, v)
-        # `is_causal` aligns top-left, so it is right for square inputs alone.
+        # `is_causal` aligns top-left: right only where T = S.
         square = ctx.attn_mask is None and ctx.cache is None
         attn_mask = (
             None if square else torch.atleast_2d(causal_mask(q, k) if ctx.attn_mask is None else ctx.attn_mask)
@@ -65,17 +64,17 @@ class GroupedQueryAttention(Attention, HasReference):
         return self.resid_dropout(self.out(rearrange(y, "B H T D -> B T (H D)")))
 
     def new_cache(self, batch_size: int, length: int) -> KVCache:
-        """Return an empty cache of as many heads as the keys have."""
+        """Return an empty key/value cache of `kv_heads` heads."""
         return KVCache(batch_size, self.kv_heads, length, self.dims.head_width, like=self.out.weight)
 
     def reference(self) -> "RepeatedKeys":
-        """Return ordinary attention with each key and value repeated for the queries that share it."""
+        """Build ordinary attention that repeats each key and value for the query heads that share it."""
         biases = {"qkv_bias": self.qkv.bias is not None, "out_bias": self.out.bias is not None}
         return RepeatedKeys(self.dims, kv_heads=self.kv_heads, **biases)
 
 
 class RepeatedKeys(nn.Module):
-    """What `GroupedQueryAttention` computes: query head h sees key head h // (n_head / kv_heads)."""
+    """The reference: query head h attends to key head h // (n_head / kv_heads)."""
 
     def __init__(self, dims: Dims, *, kv_heads: int, qkv_bias: bool, out_bias: bool) -> None:
         super().__init__()
@@ -86,11 +85,11 @@ class RepeatedKeys(nn.Module):
     def forward(
         self, x: Float[Tensor, "B T C"], ctx: AttentionContext = AttentionContext()
     ) -> Float[Tensor, "B T C"]:
-        """Return what each position gathered from those it may see."""
+        """Return the attention output."""
         heads = rearrange(self.qkv(x), "B T (heads D) -> B heads T D", D=self.dims.head_width)
         q, k, v = heads.split((self.dims.n_head, self.kv_heads, self.kv_heads), dim=1)
         group = self.dims.n_head // self.kv_heads
-        k, v = (repeat(each, "B K T D -> B (K group) T D", group=group) for each in (k, v))  # (B, H, T, D)
+        k, v = (repeat(x, "B K T D -> B (K group) T D", group=group) for x in (k, v))  # (B, H, T, D)
         q, k = ctx.rotate(q, k)
         attn_mask = causal_mask(q, k) if ctx.attn_mask is None else ctx.attn_mask
         scores = q @ k.mT / math.sqrt(q.shape[3])  # (B, H, T, T)

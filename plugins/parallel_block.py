@@ -9,7 +9,7 @@ from gptkit.interfaces import AttentionContext, Block, BlockParts, Dims
 
 
 class ParallelBlock(Block):
-    """Communicate and compute at once, summed onto the residual stream.
+    """Attention and feed-forward side by side on one norm, both added to the residual stream.
 
     Source:
         Wang and Komatsuzaki 2021, https://github.com/kingoflolz/mesh-transformer-jax.

@@ -1,4 +1,4 @@
-"""Attention by `torch.nn.MultiheadAttention`, the module that comes with PyTorch."""
+"""Attention by `torch.nn.MultiheadAttention`."""
 
 from collections.abc import Mapping
 
@@ -14,12 +14,12 @@ from gptkit.nn import Dropout, Linear, causal_mask
 
 
 class InputCache(LayerCache):
-    """A layer's inputs at a fixed number of positions, for a module that projects keys and values itself.
+    """A cache of layer inputs instead of keys and values, for a module that projects those itself.
 
-    Slot i holds position i. Slots not yet written hold zeros and must be hidden by the caller's `attn_mask`.
+    Slot i holds position i. Slots not yet written hold zeros; the caller's `attn_mask` must hide them.
 
     Args:
-        like: A tensor whose dtype and device the cache takes.
+        like: A tensor of the dtype and on the device that the cache is to have.
     """
 
     def __init__(self, batch_size: int, length: int, n_embd: int, *, like: Tensor) -> None:
@@ -28,20 +28,20 @@ class InputCache(LayerCache):
     def update(
         self, k: Float[Tensor, "B H T D"], v: Float[Tensor, "B H T D"], start_pos: int | Int[Tensor, ""]
     ) -> tuple[Float[Tensor, "B H S D"], Float[Tensor, "B H S D"]]:
-        """Write the inputs, as one head of keys that are the values too; return every slot."""
+        """Write the inputs, passed as one head of keys; return every slot, as keys and as values."""
         self.inputs.index_copy_(2, torch.arange(k.shape[2], device=k.device) + start_pos, k)
         return self.inputs, self.inputs
 
 
 class TorchMHAttention(Attention, HasReference):
-    """`torch.nn.MultiheadAttention` behind gptkit's interface, with the weights that `naive` has.
+    """`torch.nn.MultiheadAttention`, with weights that convert to those of `naive`. Not for RoPE.
 
-    It projects inside, which costs two things. A position that rotates queries and keys cannot reach them. And a
-    pass behind a memory projects every slot of the context anew.
+    The module projects queries, keys and values itself. A position cannot rotate them, and with a cache each pass
+    projects the whole context again.
 
     Args:
         qkv_bias: Whether the projection to queries, keys and values has a bias.
-        out_bias: Whether the output projection has one.
+        out_bias: Whether the output projection has a bias.
 
     Source:
         Vaswani et al. 2017, arXiv:1706.03762, section 3.2.2.
@@ -54,14 +54,14 @@ class TorchMHAttention(Attention, HasReference):
             dims.n_embd, dims.n_head, dropout=dims.dropout, bias=qkv_bias, batch_first=True
         )
         nn.init.normal_(self.attention.in_proj_weight, std=0.02)
-        # PyTorch's one `bias` means both, and its initial weights depend on the width.
+        # PyTorch has one `bias` for both projections, and initialises by the width.
         self.attention.add_module("out_proj", Linear(dims.n_embd, dims.n_embd, bias=out_bias))
         self.resid_dropout = Dropout(dims.dropout)
 
     def forward(
         self, x: Float[Tensor, "B T C"], ctx: AttentionContext = AttentionContext()
     ) -> Float[Tensor, "B T C"]:
-        """Return what each position gathered from those it may see.
+        """Return the attention output.
 
         Raises:
             NotImplementedError: If the position rotates queries and keys.
@@ -75,24 +75,24 @@ class TorchMHAttention(Attention, HasReference):
         inputs = ctx.update(x[:, None], x[:, None])[0][:, 0]  # (B, S, C)
         B, H, T, S = x.shape[0], self.dims.n_head, x.shape[1], inputs.shape[1]
         attn_mask = causal_mask(x[:, None], inputs[:, None]) if ctx.attn_mask is None else ctx.attn_mask
-        # PyTorch takes one mask for all, or one for each head of each row, and True in it hides.
+        # PyTorch takes one mask for all, or one per head and row. In its masks True hides a key.
         attn_mask = attn_mask.expand(T, S) if attn_mask.ndim < 3 else attn_mask.expand(B, H, T, S).flatten(0, 1)
-        # A hint that the mask is the causal one, aligned top-left, so that a kernel may leave out what it hides.
+        # Tells PyTorch that the mask is the causal one, so that a kernel may skip the masked half.
         square = ctx.attn_mask is None and ctx.cache is None
         y, _ = self.attention(x, inputs, inputs, attn_mask=~attn_mask, need_weights=False, is_causal=square)
         return self.resid_dropout(y)
 
     def new_cache(self, batch_size: int, length: int) -> InputCache:
-        """Return an empty cache of inputs."""
+        """Return an empty cache of layer inputs."""
         return InputCache(batch_size, length, self.dims.n_embd, like=self.attention.in_proj_weight)
 
     def reference(self) -> NaiveAttention:
-        """Return the textbook's attention."""
+        """Build `naive` with the same options."""
         biases = (self.attention.in_proj_bias is not None, self.attention.out_proj.bias is not None)
         return NaiveAttention(self.dims, qkv_bias=biases[0], out_bias=biases[1])
 
     def reference_weights(self, own: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        """Return the weights by the names that `naive` has for them: the layout is the same."""
+        """Rename the weights to those of `naive`. The layout is the same."""
         packed, out = "attention.in_proj_", "attention.out_proj."
         return {name.replace(packed, "qkv.").replace(out, "out."): weight for name, weight in own.items()}
 

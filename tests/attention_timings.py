@@ -49,7 +49,7 @@ class NeverDrops(Good):
     """Right, but for dropout."""
 
     def attend(self, q, k, v, attn_mask=None):
-        self.dropout = 0.0
+        self.attn_dropout.p = 0.0
         return super().attend(q, k, v, attn_mask)
 
 
@@ -131,7 +131,7 @@ class Costs:
         for name, part in registered(SoftmaxAttention).items():
             if name in costs:
                 monkeypatch.setattr(part, "attend", self.costly(name, part.attend))
-        monkeypatch.setattr("gptkit.tuning.attention_timing.clock_of", lambda device: lambda: self.now)
+        monkeypatch.setattr("gptkit.tuning.attention_timing.clock", lambda device: self.now)
 
     def costly(self, name: str, attend: Any) -> Any:
         """Return an `attend` that moves the clock."""
@@ -142,6 +142,12 @@ class Costs:
             return attend(part, *given)
 
         return costly_attend
+
+
+def time_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let attentions and precisions be timed on a few tokens: at `gpt_small`'s sizes that takes half a minute."""
+    monkeypatch.setattr("gptkit.tuning.timing_conditions.CPU_POSITIONS", 16)
+    monkeypatch.setattr("gptkit.tuning.machine.MEASURED_TOKENS", 16)
 
 
 def write_strangers(directory: Path, *names: str) -> Path:

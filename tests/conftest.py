@@ -1,6 +1,10 @@
 """What holds for every test: annotations are checked as it runs, and it is skipped where it needs CUDA in vain."""
 
+import compileall
 import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import jaxtyping
 import pytest
@@ -10,12 +14,27 @@ from hypothesis import settings
 # Before anything imports gptkit, whose modules it wraps as they are loaded.
 jaxtyping.install_import_hook("gptkit", "beartype.beartype")
 
+# Wrapping costs four seconds for each worker, unless the result is kept as bytecode.
+WRITES_NO_BYTECODE, sys.dont_write_bytecode = sys.dont_write_bytecode, False
+
 # Tests are small, and threads that wait for one another make them three times as long on a busy machine.
 torch.set_num_threads(1)
 
 # A first call is slower than the others, so no time limit; and what fails in CI must fail again at the desk.
 settings.register_profile("gptkit", deadline=None, max_examples=25, derandomize="CI" in os.environ)
 settings.load_profile("gptkit")
+
+# Of a sample in a test: each takes five milliseconds where annotations are checked.
+SAMPLE_TOKENS = 8
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep what is compiled for the next session, C++ and bytecode, for workers and subprocesses too."""
+    if hasattr(config, "workerinput"):
+        return
+    if hasattr(config, "cache"):
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(config.cache.mkdir("torchinductor")))
+    compileall.compile_dir(Path(__file__).parents[1] / "gptkit", quiet=2)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -25,3 +44,31 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("cuda"):
             item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
+
+
+def pytest_collection_finish() -> None:
+    """Write no bytecode beside the plugins of tests, where the environment wants none."""
+    sys.dont_write_bytecode = WRITES_NO_BYTECODE
+
+
+@pytest.fixture(scope="session", autouse=True)
+def sample_tokens() -> Iterator[int]:
+    """Let runs write short samples, because they took most of the time; yield how long they are outside tests."""
+    from gptkit.run import loop
+
+    tokens = loop.SAMPLE_TOKENS
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "SAMPLE_TOKENS", SAMPLE_TOKENS)
+        yield tokens
+
+
+@pytest.fixture(scope="session", autouse=True)
+def to_png() -> Iterator[object]:
+    """Let runs draw no picture, which takes as long as twenty steps, and yield what draws one outside tests."""
+    from gptkit.run import session, time_costs
+
+    draw = vars(session)["to_png"]
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (session, time_costs):
+            patch.setattr(module, "to_png", lambda figure: b"a picture")
+        yield draw

@@ -21,7 +21,7 @@ from gptkit.run import loop as run_module, resume as resume_module, session
 from gptkit.run.prepare import prepare
 from gptkit.run.resume import prepare_resume
 from gptkit.storage import fault_injection as faults
-from gptkit.storage.run_writer import RunDir
+from gptkit.storage.run_writer import RunWriter
 from tests.small import RECIPE, TEXT, write_recipe
 
 CRASHING = (
@@ -36,8 +36,8 @@ CRASHING = (
 
 def result(root: Path) -> dict[str, str]:
     """Return hashes of all that a run ends with."""
-    last = RunDir(root).checkpoint("last").folder
-    rows = [{**row, "tokens_per_second": 0} for row in RunDir(root).metrics.rows()]
+    last = RunWriter(root).checkpoints.get("last").folder
+    rows = [{**row, "tokens_per_second": 0} for row in RunWriter(root).metrics.rows()]
     contents = {
         "weights": (last / "model.safetensors").read_bytes(),
         "optimizer": (last / "optimizer.safetensors").read_bytes(),
@@ -83,7 +83,7 @@ def counted(prepared: Any) -> dict[str, Any]:
 
 def recovered(root: Path) -> dict[str, Any]:
     """Look a broken run over, go on with it, and return what was wrong and the result."""
-    problems = [problem for each in RunDir(root).verify().values() for problem in each]
+    problems = [problem for each in RunWriter(root).verify().values() for problem in each]
     with suppress(UsageError):  # It may have failed after its last step was saved.
         finish(prepare_resume(root))
     left = sorted(path.name for path in (root / "checkpoints").iterdir())

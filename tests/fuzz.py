@@ -29,11 +29,11 @@ with atheris.instrument_imports(include=["gptkit", "tomli", "tomli_w", "json"]):
     from gptkit.recipe.check import check_parts
     from gptkit.recipe.read import override, read
     from gptkit.recipe.resolve import resolve
-    from gptkit.recipe.toml_lines import key_lines
+    from gptkit.recipe.values import key_lines
     from gptkit.registry.loader import Plugins
     from gptkit.run.session import Session
     from gptkit.storage.checkpoint import MANIFEST, OPTIMIZER, STATE, WEIGHTS, Checkpoint, to_json
-    from gptkit.storage.run_writer import RunDir
+    from gptkit.storage.run_writer import RunWriter
     from gptkit.training.train import new_scaler
     from tests.small import finish, write_recipe
 
@@ -87,12 +87,12 @@ def session_of(run: Path) -> None:
     session.model = MODEL
     session.optimizer = AdamWOptimizer().build(session.model.parameter_groups())
     session.scaler = new_scaler(torch.device("cpu"), "fp32")
-    session.restore(RunDir(run).checkpoint("last"))
+    session.restore(RunWriter(run).checkpoints.get("last"))
 
 
 def rows_of(run: Path) -> None:
     """Keep some rows of metrics."""
-    rows = RunDir(run).metrics.rows()
+    rows = RunWriter(run).metrics.rows()
     session = Session.__new__(Session)
     session.step, session.eval_pending = 1, True
     assert all(isinstance(session.is_past(row), bool) for row in rows)
@@ -100,8 +100,8 @@ def rows_of(run: Path) -> None:
 
 # What is done with a run whose own file was changed, and with one of whose last checkpoint a file was changed.
 LOOKS: tuple[list[Callable[[Path], object]], ...] = (
-    [lambda run: load(run, checkpoint="last"), lambda run: RunDir(run).verify(), rows_of],
-    [session_of, lambda run: RunDir(run).verify()],
+    [lambda run: load(run, checkpoint="last"), lambda run: RunWriter(run).verify(), rows_of],
+    [session_of, lambda run: RunWriter(run).verify()],
 )
 
 if __name__ == "__main__":

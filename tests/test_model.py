@@ -1,7 +1,12 @@
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import torch
+from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gptkit.interfaces import AttentionContext
 from tests.small import all_parameters, small_model, small_tokens
 
 
@@ -65,3 +70,43 @@ def test_a_training_loop_of_ones_own_needs_nothing_else() -> None:
         optimizer.step()
         losses.append(float(loss.detach()))
     assert losses[-1] < losses[0] / 2
+
+
+class Wrapped(nn.Module):
+    """Passes everything on to the module that it wraps, as sharding does."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "inner":
+            return super().__getattr__(name)
+        return getattr(self.inner, name)
+
+    def forward(self, x: Tensor, ctx: AttentionContext) -> Tensor:
+        return self.inner(x, ctx)
+
+
+class Foreign(nn.Module):
+    def forward(self, x: Tensor, ctx: AttentionContext) -> Tensor:
+        return x
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # PyTorch's own, of its own parts
+@pytest.mark.parametrize("wrap", [Wrapped, torch.compile])
+def test_a_wrapped_block_generates_the_same_text(wrap: Callable[[nn.Module], nn.Module]) -> None:
+    model, prompt = small_model(std=0.5).eval(), small_tokens(3)[None].long()
+    expected = model.generate(prompt, 12, temperature=0.0)
+    model.blocks[1] = wrap(model.blocks[1])
+    # The wrapper of torch.compile, without compiling.
+    with torch.compiler.set_stance("force_eager"):
+        assert torch.equal(model.generate(prompt, 12, temperature=0.0), expected)
+
+
+def test_a_block_without_caches_is_refused_by_name() -> None:
+    model, prompt = small_model().eval(), small_tokens(3)[None].long()
+    model.blocks[1] = Foreign()
+    with pytest.raises(TypeError, match=r"^block 1, Foreign, has no new_cache\(batch_size, length\): inherit"):
+        model.generate(prompt, 1)
+    assert model.generate(prompt, 2, use_cache=False).shape == (1, 5)

@@ -4,12 +4,16 @@ import re
 import shlex
 import shutil
 import sys
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tomli
+import torch
 import typer
 
+import gptkit as gptkit_package
 from gptkit.cli import app, main
 from gptkit.recipe.keys import KEYS
 from gptkit.recipe.read import read
@@ -45,7 +49,7 @@ def gptkit(monkeypatch: pytest.MonkeyPatch, command: str) -> None:
 
 
 def test_there_are_commands_to_check() -> None:
-    verbs = {command.split()[1] for command in COMMANDS}
+    verbs = {command.split()[1] for command in COMMANDS} - {"--version"}
     verbs_known = {"run", "resume", "verify", "sample", "components", "plugins", "recipe", "check", "new", "bench"}
     assert verbs == verbs_known
 
@@ -89,24 +93,54 @@ def test_set_up_commands_name_what_is_there() -> None:
     assert "dev" in project["project"]["optional-dependencies"]
 
 
+def python(word: str) -> str:
+    """Return the one Python block that contains a word."""
+    (block,) = [text for text in PYTHON if word in text]
+    return block
+
+
 def test_python_on_a_run_directory_works(
     workshop: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     gptkit(monkeypatch, f"gptkit run recipes/gpt_tiny.toml --out runs/gpt_tiny {SMALL}")
     capsys.readouterr()
-    exec(PYTHON[0], {})
+    exec(python("gptkit.load"), {})
     assert len(capsys.readouterr().out) == 501 + 1
 
 
-def test_python_without_a_run_works(workshop: Path) -> None:
-    names: dict[str, object] = {}
-    exec(PYTHON[1], names)
-    assert sum(weight.numel() for weight in names["model"].parameters()) == 10_788_929  # type: ignore[attr-defined]
-    assert names["logits"].shape == (1, 256, 65)  # type: ignore[attr-defined]
+def test_python_that_trains_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = [word for word in SMALL.split() if word != "--set"]
+    monkeypatch.setattr("gptkit.train", partial(gptkit_package.train, overrides=words))
+    exec(python("gptkit.train"), {})
+    step, loss = capsys.readouterr().out.split()
+    assert (step, float(loss) > 0) == ("2", True)
+
+
+def test_python_without_a_run_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Timing the attentions is tested elsewhere, and takes most of a minute at this size.
+    monkeypatch.setattr("gptkit.build", partial(gptkit_package.build, overrides=["model.attention=sdpa"]))
+    names: dict[str, Any] = {}
+    exec(python("gptkit.build"), names)
+    assert sum(weight.numel() for weight in names["model"].parameters()) == 10_788_929
+    assert names["logits"].shape == (1, 256, 65)
+
+
+def test_a_gpt_made_of_classes_is_that_of_the_recipe() -> None:
+    block = python("BlockParts")
+    assert len([line for line in block.splitlines() if line]) < 10
+    names: dict[str, Any] = {}
+    with torch.device("meta"):
+        exec(block, names)
+    built = gptkit_package.build("gpt_small", vocab_size=65, overrides=["model.attention=sdpa"])
+    assert repr(names["model"]) == repr(built)
+    assert names["model"](torch.zeros(1, 3, dtype=torch.long, device="meta")).shape == (1, 3, 65)
 
 
 def test_plugin_works_with_the_command_below_it(workshop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (workshop / "hot_norm.py").write_text(PYTHON[2])
+    (workshop / "hot_norm.py").write_text(python("HotNorm"))
     (command,) = [command for command in COMMANDS if "hot_norm.py" in command]
     gptkit(monkeypatch, f"{command} {SMALL} --out hot")
     assert tomli.loads(Path("hot/resolved.toml").read_text())["model"]["norm"] == {
@@ -117,7 +151,7 @@ def test_plugin_works_with_the_command_below_it(workshop: Path, monkeypatch: pyt
 
 def test_the_contract_in_one_line_is_a_test_for_each_promise() -> None:
     names: dict[str, object] = {}
-    exec(PYTHON[3], names)
+    exec(python("contract("), names)
     (mark,) = names["test_mine"].pytestmark  # type: ignore[attr-defined]
     assert "positions_are_independent" in [each.id for each in mark.args[1]]
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gptkit.user_cache import cache_directory, keep
+from gptkit.user_cache import cache_directory, store_file
 
 
 def test_it_is_where_the_users_caches_are_unless_it_is_named(
@@ -22,7 +22,7 @@ def test_it_is_where_the_users_caches_are_unless_it_is_named(
 def test_a_file_takes_the_place_of_an_earlier_one(tmp_path: Path) -> None:
     file = tmp_path / "some" / "where" / "file.txt"
     for content in (b"first", b"second"):
-        keep(content, file)
+        store_file(content, file)
         assert file.read_bytes() == content
     assert list(file.parent.iterdir()) == [file]
 
@@ -31,7 +31,7 @@ def test_what_cannot_be_kept_leaves_the_earlier_file_and_nothing_beside_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "file.txt"
-    keep(b"first", file)
+    store_file(b"first", file)
 
     def half(path: Path, content: bytes) -> int:
         path.touch()
@@ -39,6 +39,6 @@ def test_what_cannot_be_kept_leaves_the_earlier_file_and_nothing_beside_it(
 
     monkeypatch.setattr(Path, "write_bytes", half)
     with pytest.raises(OSError, match="No space left on device"):
-        keep(b"second", file)
+        store_file(b"second", file)
     assert file.read_text() == "first"
     assert list(tmp_path.iterdir()) == [file]

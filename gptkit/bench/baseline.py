@@ -1,4 +1,4 @@
-"""The baseline: `benchmarks/plain_gpt.py`, the lecture's program, plainly; and gptkit's weights in its layout."""
+"""The baseline, `benchmarks/plain_gpt.py`: the lecture's program; and gptkit's weights copied to its layout."""
 
 import importlib.util
 import sys
@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch import nn
 
-import gptkit
 from gptkit.components.block.pre_norm import PreNormBlock
 from gptkit.components.feed_forward.relu import ReluFeedForward
 from gptkit.components.norm.layernorm import LayerNorm
@@ -20,15 +19,15 @@ from gptkit.model import GPT
 from gptkit.nn import SoftmaxAttention
 
 BASELINE = "plain"
-PACKAGE = Path(gptkit.__file__).parent
+HERE = Path(__file__).parent
 # In an installed wheel, and in the repository.
-PLACES = (PACKAGE / "bench" / "plain_gpt.py", PACKAGE.parent / "benchmarks" / "plain_gpt.py")
+FILES = (HERE / "plain_gpt.py", HERE.parents[1] / "benchmarks" / "plain_gpt.py")
 
 
 @cache
 def baseline() -> ModuleType | None:
-    """Return the baseline's program, or None where it is not installed."""
-    file = next((place for place in PLACES if place.is_file()), None)
+    """Return the baseline's module, or None if it is not installed."""
+    file = next((file for file in FILES if file.is_file()), None)
     if file is None:
         return None
     spec = importlib.util.spec_from_file_location("gptkit_plain_gpt", file)
@@ -41,7 +40,7 @@ def baseline() -> ModuleType | None:
 
 
 def plain_model(program: ModuleType, dims: Dims) -> Any:
-    """Return the baseline's model of some sizes, on the CPU."""
+    """Return the baseline's model at the given sizes, on the CPU."""
     return program.PlainGPT(
         n_layer=dims.n_layer,
         n_head=dims.n_head,
@@ -52,8 +51,8 @@ def plain_model(program: ModuleType, dims: Dims) -> Any:
     )
 
 
-def is_lectures(model: GPT) -> bool:
-    """Return whether a model is made of the lecture's parts: its weights are the baseline's in another layout."""
+def has_lecture_parts(model: GPT) -> bool:
+    """Return whether a model is made of the lecture's parts, so that its weights fit the baseline."""
     blocks = [block for block in model.blocks if isinstance(block, PreNormBlock)]
     return (
         len(blocks) == len(model.blocks)
@@ -69,22 +68,22 @@ def is_lectures(model: GPT) -> bool:
             and block.feed_forward.widen.bias is not None
             for block in blocks
         )
-        and all(norm.bias is not None and norm.eps == 1e-5 for norm in norms(model))
+        and all(norm.bias is not None and norm.eps == 1e-5 for norm in layer_norms(model))
     )
 
 
-def norms(model: GPT) -> list[nn.LayerNorm]:
-    """Return PyTorch's norms in a model."""
+def layer_norms(model: GPT) -> list[nn.LayerNorm]:
+    """Return every `nn.LayerNorm` in a model."""
     return [module for module in model.modules() if isinstance(module, nn.LayerNorm)]
 
 
 @torch.no_grad()
 def copy_weights(model: GPT, plain: Any) -> None:
-    """Give the baseline's model the weights of one that is made of the lecture's parts."""
+    """Copy the weights of a model made of the lecture's parts into the baseline's model."""
     position: Any = model.position
     plain.tokens.load_state_dict(model.token_embedding.state_dict())
     plain.positions.load_state_dict(position.table.state_dict())
-    plain.norm.load_state_dict(norms(model)[-1].state_dict())
+    plain.norm.load_state_dict(layer_norms(model)[-1].state_dict())
     plain.head.load_state_dict(model.head.state_dict())
     for layer, block in zip(plain.layers, model.blocks, strict=True):
         own: Any = block

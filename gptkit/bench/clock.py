@@ -1,4 +1,4 @@
-"""Turns: every contestant has one in every round, by a clock that waits for the device."""
+"""Times calls round-robin, by a clock that waits for the device."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -8,81 +8,75 @@ from typing import Any
 
 import torch
 
-from gptkit.tuning.timing import clock, in_turns
+from gptkit.tuning.timing import clock, in_turns, seconds_per_call
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rounds:
-    """How often to measure, and how long.
+    """How often and how long to measure.
 
     Args:
-        repeats: Rounds; in each, every contestant has its turn.
-        at_least: Seconds that one turn should take, so that the clock's own error is small beside it.
+        repeats: Number of rounds; each times everything once.
+        at_least: Seconds that one timing should take, so that the error of the clock is small beside it.
     """
 
     repeats: int = 5
     at_least: float = 0.2
 
     def __post_init__(self) -> None:
-        """Raise ValueError where nothing would be measured."""
+        """Raise ValueError if nothing would be measured."""
         if self.repeats < 1:
             raise ValueError(f"repeats must be 1 or more, found {self.repeats}")
 
 
 @dataclass(frozen=True)
-class Contestant:
-    """What is timed.
+class TimedCall:
+    """A call to time.
 
     Args:
-        call: Given what `ready` returned, or nothing where there is no `ready`.
-        units: How many passes, steps or the like one call does.
-        ready: Gets a call ready, off the clock.
-        took: Seconds of a call that was made before, which needs no other to warm up.
+        call: Takes what `prepare` returned, or nothing without `prepare`.
+        units: Number of passes, steps or the like in one call.
+        prepare: Prepares one call; not timed.
+        earlier_seconds: Duration of a call that was already made, which then counts as the warm-up.
     """
 
     name: str
     call: Callable[..., object]
     units: int = 1
-    ready: Callable[[], Any] | None = None
-    took: float | None = None
+    prepare: Callable[[], Any] | None = None
+    earlier_seconds: float | None = None
 
 
-def interleaved(
-    contestants: Sequence[Contestant], rounds: Rounds, device: torch.device
+def time_interleaved(
+    calls: Sequence[TimedCall], rounds: Rounds, device: torch.device
 ) -> dict[str, tuple[float, ...]]:
-    """Return the seconds of one unit of each contestant in each round.
+    """Return the seconds of one unit of each call in each round.
 
-    They take turns, A B A B, so that what else the machine does befalls them all.
+    The order is A B A B, so that background load hits all alike.
     """
     timers = {
-        contestant.name: partial(seconds_of, contestant, calls_for(contestant, rounds.at_least, device), device)
-        for contestant in contestants
+        timed.name: partial(seconds_per_unit, timed, calls_per_round(timed, rounds.at_least, device), device)
+        for timed in calls
     }
-    return {name: tuple(found) for name, found in in_turns(timers, range(rounds.repeats)).items()}
+    return {name: tuple(seconds) for name, seconds in in_turns(timers, range(rounds.repeats)).items()}
 
 
-def calls_for(contestant: Contestant, at_least: float, device: torch.device) -> int:
-    """Return how many calls a turn takes, after those that warm up: compile, allocate, fill the caches."""
-    took = contestant.units * seconds_of(contestant, 1, device) if contestant.took is None else contestant.took
-    if took >= at_least:
+def calls_per_round(timed: TimedCall, at_least: float, device: torch.device) -> int:
+    """Return the number of calls in one timing, after warming up: compiling, allocating, filling the caches."""
+    first = timed.earlier_seconds
+    if first is None:
+        first = timed.units * seconds_per_unit(timed, 1, device)
+    if first >= at_least:
         return 1
-    calls = max(1, math.ceil(at_least / max(contestant.units * seconds_of(contestant, 1, device), 1e-9)))
-    seconds_of(contestant, calls, device)
+    calls = max(1, math.ceil(at_least / max(timed.units * seconds_per_unit(timed, 1, device), 1e-9)))
+    seconds_per_unit(timed, calls, device)
     return calls
 
 
-def seconds_of(contestant: Contestant, calls: int, device: torch.device) -> float:
-    """Return the seconds of one unit, the mean of some calls."""
-    total = 0.0
-    if contestant.ready is None:
-        began = clock(device)
-        for _ in range(calls):
-            contestant.call()
-        total = clock(device) - began
-    else:
-        for _ in range(calls):
-            given = contestant.ready()
-            began = clock(device)
-            contestant.call(given)
-            total += clock(device) - began
-    return total / (calls * contestant.units)
+def seconds_per_unit(timed: TimedCall, calls: int, device: torch.device) -> float:
+    """Return the seconds of one unit, the mean of several calls."""
+    now = partial(clock, device)
+    if timed.prepare is None:
+        return seconds_per_call(timed.call, now, calls) / timed.units
+    total = sum(seconds_per_call(partial(timed.call, timed.prepare()), now, 1) for _ in range(calls))
+    return total / (calls * timed.units)

@@ -1,17 +1,17 @@
-"""Writing text: a prompt and new tokens behind it, choosing each and bringing all to the host included."""
+"""Times generation: prefill, one new token after another, and copying the text to the host."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from gptkit.bench import hf_gpt2 as peers
-from gptkit.bench.baseline import BASELINE, baseline, copy_weights, is_lectures, plain_model
-from gptkit.bench.clock import Contestant, Rounds, interleaved
-from gptkit.bench.row import Row, Spread, rows_of
-from gptkit.bench.training import OURS
+from gptkit.bench import hf_gpt2
+from gptkit.bench.baseline import BASELINE, baseline, copy_weights, has_lecture_parts, plain_model
+from gptkit.bench.clock import Rounds, TimedCall, time_interleaved
+from gptkit.bench.result import BenchResult, Details, Spread, results_of
+from gptkit.bench.training import GPTKIT
 from gptkit.decoding.compiled_decoder import CompiledDecoder
 from gptkit.decoding.cuda_graph_decoder import CudaGraphDecoder
 from gptkit.interfaces import Dims
@@ -19,119 +19,144 @@ from gptkit.model import GPT
 from gptkit.nn.eval_mode import evaluating
 from gptkit.run.prepare import PreparedRun
 from gptkit.seeds import generator
-from gptkit.tuning.choose_compile import lacking
+from gptkit.tuning.machine import lacking
 from gptkit.tuning.timing import clock
 
 PROMPT_TOKENS, NEW_TOKENS = 16, 240
-DRAWN = f"{OURS}, drawn"
-COMPILED = f"{OURS}, compiled"
+DRAWN = f"{GPTKIT}, drawn"
+COMPILED = f"{GPTKIT}, compiled"
 BATCHES = (1, 32)
 BATCHES_ON_CUDA = (*BATCHES, 1024)
-# Logits nearer than this share of the largest are as good as equal: either token is the likeliest. The models that
-# are timed are untrained, and unsure enough for it to happen.
+# Logits that differ by less than this share of the largest are a tie, and either token may be chosen. Ties happen,
+# because the timed models are untrained.
 TIE = 1e-4
 
-Write = Callable[[Int[Tensor, "B T"]], Int[Tensor, "B T2"]]
+Tokens = Int[Tensor, "B T"]
+Write = Callable[[Tokens], Int[Tensor, "B T2"]]
 
 
 def batches(device: torch.device) -> tuple[int, ...]:
-    """Return the numbers of texts to write at once."""
+    """Return the batch sizes at which decoding is timed."""
     return BATCHES_ON_CUDA if device.type == "cuda" else BATCHES
 
 
 def lengths(dims: Dims) -> tuple[int, int]:
-    """Return the number of tokens of the prompt and of new ones.
+    """Return the number of prompt tokens and of new tokens.
 
-    They fit the context together, because beyond it each program goes on in its own way.
+    Together they fit the context, because the programs differ in what they do beyond it.
     """
     prompt = min(PROMPT_TOKENS, max(1, dims.block_size // 2))
     return prompt, min(NEW_TOKENS, dims.block_size - prompt)
 
 
-def time_decoding(prepared: PreparedRun, batch_size: int, rounds: Rounds, *, name: str) -> list[Row]:
-    """Return a row for each of those that can write with a model of a recipe's sizes; all but one write greedily.
+def time_decoding(prepared: PreparedRun, batch_size: int, rounds: Rounds, *, name: str) -> list[BenchResult]:
+    """Return a result for each program that can run a model of a recipe's sizes; all but one decode greedily.
 
-    No time is reported of text that is not the uncached path's.
+    A program gets no time if its text is not that of the uncached path.
 
     Args:
-        name: What the recipe is called.
+        name: Name of the recipe.
     """
-    device, dims = prepared.device.value, prepared.model.dims
+    device = prepared.device.value
     model = prepared.model.to(device).eval()
-    prompt_tokens, new = lengths(dims)
-    drawn = torch.randint(dims.vocab_size, (batch_size, prompt_tokens), generator=generator(0, "bench", "prompt"))
-    prompt = drawn.to(device)
-    writers: dict[str, Write] = {OURS: partial(model.generate, max_new_tokens=new, temperature=0.0)}
-    fast = CudaGraphDecoder(model) if device.type == "cuda" else CompiledDecoder(model)
-    if not lacking(device):
-        writers[COMPILED] = partial(model.generate, max_new_tokens=new, temperature=0.0, decoder=fast)
-    writers |= writers_beside(model, new)
-    texts, took = {}, {}
-    for writer, write in writers.items():
-        began = clock(device)
-        texts[writer] = write(prompt)
-        # Compiled, the first time is most of it compiling.
-        if writer != COMPILED:
-            took[writer] = clock(device) - began
-    is_same = is_lectures(model)
-    # With the same weights, the baseline's text is the uncached path's, by another program.
-    expected = texts.get(BASELINE) if is_same else None
-    if expected is None:
-        expected = model.generate(prompt, new, temperature=0.0, use_cache=False)
-    held = texts if is_same else {writer: text for writer, text in texts.items() if writer.startswith(OURS)}
-    reasons = {writer: disagreement(model, text, expected, prompt_tokens) for writer, text in held.items()}
-    wrong = {writer: reason for writer, reason in reasons.items() if reason}
-    if OURS not in wrong:
-        writers[DRAWN] = partial(model.generate, max_new_tokens=new)
-    contestants = [
-        Contestant(writer, lambda write=write: write(prompt).cpu(), took=took.get(writer))
+    prompt_tokens, new_tokens = lengths(model.dims)
+    prompt = draw_prompt(model.dims, batch_size, prompt_tokens).to(device)
+    writers = greedy_writers(model, new_tokens)
+    texts, seconds_once = write_once(writers, prompt)
+    wrong = reasons_against(model, texts, prompt, new_tokens)
+    if GPTKIT not in wrong:
+        writers[DRAWN] = partial(model.generate, max_new_tokens=new_tokens)
+    calls = [
+        TimedCall(writer, lambda write=write: write(prompt).cpu(), earlier_seconds=seconds_once.get(writer))
         for writer, write in writers.items()
         if writer not in wrong
     ]
-    seconds = interleaved(contestants, rounds, device)
-    facts = {
-        writer: {"tokens/s": batch_size * new / Spread.of(found).median, "same weights": is_same}
-        for writer, found in seconds.items()
+    seconds = time_interleaved(calls, rounds, device)
+    same_weights = has_lecture_parts(model)
+    details = {
+        writer: Details(
+            tokens_per_second=batch_size * new_tokens / Spread.of(own).median, same_weights=same_weights
+        )
+        for writer, own in seconds.items()
     }
-    group = f"decode {name}, {device} batch {batch_size}, {prompt_tokens} + {new} tokens"
-    rows = rows_of(group, seconds, BASELINE, facts)
-    return [*rows, *(Row(group, writer, reason=reason) for writer, reason in wrong.items())]
+    group = f"decode {name}, {device} batch {batch_size}, {prompt_tokens} + {new_tokens} tokens"
+    results = results_of(group, seconds, BASELINE, details)
+    return [*results, *(BenchResult(group, writer, reason=reason) for writer, reason in wrong.items())]
 
 
-def writers_beside(model: GPT, new: int) -> dict[str, Write]:
-    """Return how the baseline and the peer write, each as far as it is installed.
+def draw_prompt(dims: Dims, batch_size: int, length: int) -> Tokens:
+    """Return prompts of random tokens, on the CPU."""
+    return torch.randint(dims.vocab_size, (batch_size, length), generator=generator(0, "bench", "prompt"))
 
-    They have the model's weights, where it is made of the lecture's parts.
+
+def greedy_writers(model: GPT, new_tokens: int) -> dict[str, Write]:
+    """Return how each program decodes greedily: gptkit, gptkit compiled where possible, and the references."""
+    device = next(model.parameters()).device
+    write = partial(model.generate, max_new_tokens=new_tokens, temperature=0.0)
+    writers: dict[str, Write] = {GPTKIT: write}
+    if not lacking(device):
+        decoder = CudaGraphDecoder(model) if device.type == "cuda" else CompiledDecoder(model)
+        writers[COMPILED] = partial(write, decoder=decoder)
+    return writers | reference_writers(model, new_tokens)
+
+
+def reference_writers(model: GPT, new_tokens: int) -> dict[str, Write]:
+    """Return how the baseline and transformers' GPT-2 decode greedily, as far as they are installed.
+
+    They get the model's weights if it is made of the lecture's parts.
     """
-    device, is_same = next(model.parameters()).device, is_lectures(model)
-    found: dict[str, Write] = {}
+    device, same_weights = next(model.parameters()).device, has_lecture_parts(model)
+    writers: dict[str, Write] = {}
     if (program := baseline()) is not None:
         plain = plain_model(program, model.dims)
-        if is_same:
+        if same_weights:
             copy_weights(model, plain)
-        found[BASELINE] = partial(plain.to(device).eval().generate, max_new_tokens=new, greedy=True)
-    if peers.is_installed():
-        peer = peers.peer_model(model.dims)
-        if is_same:
-            peers.copy_weights(model, peer)
-        found[peers.PEER] = partial(peers.peer_generate, peer.to(device).eval(), max_new_tokens=new)
-    return found
+        writers[BASELINE] = partial(plain.to(device).eval().generate, max_new_tokens=new_tokens, greedy=True)
+    if hf_gpt2.is_installed():
+        gpt2 = hf_gpt2.build(model.dims)
+        if same_weights:
+            hf_gpt2.copy_weights(model, gpt2)
+        writers[hf_gpt2.NAME] = partial(hf_gpt2.generate, gpt2.to(device).eval(), max_new_tokens=new_tokens)
+    return writers
 
 
-def disagreement(model: GPT, found: Int[Tensor, "B T"], expected: Int[Tensor, "B T2"], prompt_tokens: int) -> str:
-    """Return where greedy text is not the uncached path's, or nothing; a tie may end either way.
+def write_once(writers: Mapping[str, Write], prompt: Tokens) -> tuple[dict[str, Tensor], dict[str, float]]:
+    """Return each program's text, and the seconds it took; of the compiled one none, because it was compiling."""
+    texts, seconds = {}, {}
+    for writer, write in writers.items():
+        began = clock(prompt.device)
+        texts[writer] = write(prompt)
+        if writer != COMPILED:
+            seconds[writer] = clock(prompt.device) - began
+    return texts, seconds
+
+
+def reasons_against(model: GPT, texts: Mapping[str, Tensor], prompt: Tokens, new_tokens: int) -> dict[str, str]:
+    """Return why a greedy text is wrong, by program; the right ones are left out."""
+    # With the same weights, the baseline's text is that of the uncached path, by an independent program.
+    expected = texts.get(BASELINE) if has_lecture_parts(model) else None
+    if expected is None:
+        expected = model.generate(prompt, new_tokens, temperature=0.0, use_cache=False)
+    # Programs with other weights write another text.
+    comparable = [writer for writer in texts if has_lecture_parts(model) or writer.startswith(GPTKIT)]
+    reasons = {writer: disagreement(model, texts[writer], expected, prompt.shape[1]) for writer in comparable}
+    return {writer: reason for writer, reason in reasons.items() if reason}
+
+
+def disagreement(model: GPT, text: Tokens, expected: Int[Tensor, "B T2"], prompt_tokens: int) -> str:
+    """Return where a greedy text differs from the expected one, or an empty string; a tie may end either way.
 
     Args:
-        expected: What the uncached path writes.
+        expected: The text of the uncached path.
     """
-    if found.shape != expected.shape:
-        return f"it wrote text of shape {tuple(found.shape)}, expected {tuple(expected.shape)}"
-    differs = found != expected
+    if text.shape != expected.shape:
+        return f"it wrote text of shape {tuple(text.shape)}, expected {tuple(expected.shape)}"
+    differs = text != expected
     for row in differs.any(dim=1).nonzero().flatten().tolist():
         at = int(differs[row].nonzero()[0])
         with evaluating(model):
             logits = model(expected[row : row + 1, :at][:, -model.dims.block_size :])[0, -1].float()
-        theirs, ours = int(found[row, at]), int(expected[row, at])
+        theirs, ours = int(text[row, at]), int(expected[row, at])
         gap = float(logits[ours] - logits[theirs])
         if at < prompt_tokens or gap > TIE * float(logits.abs().max()):
             return (

@@ -1,32 +1,33 @@
-"""The picture: time and memory against the context, a curve for each attention."""
+"""Plot of time and memory against context length, a curve for each attention."""
 
 from collections.abc import Mapping
 
 from matplotlib.figure import Figure
 
-from gptkit.bench.row import Row, Spread
+from gptkit.bench.result import BenchResult, Spread
 
 
-def context_curves(points: Mapping[str, Mapping[int, Row]], title: str) -> Figure:
+def plot_curves(points: Mapping[str, Mapping[int, BenchResult]], title: str) -> Figure:
     """Return a figure of two panels, both axes of each logarithmic.
 
     Args:
-        points: For each attention, its row at each context.
-        title: What was timed, and where.
+        points: For each attention, its result at each context.
+        title: What was timed, and on which device.
     """
     figure = Figure(figsize=(10, 4.5), layout="constrained")
     seconds, memory = figure.subplots(1, 2)
-    for name, rows in points.items():
-        spreads = {T: Spread.of(row.seconds) for T, row in rows.items()}
-        lengths = list(spreads)
-        seconds.plot(lengths, [each.median for each in spreads.values()], marker=".", label=name)
-        least, most = ([getattr(each, which) for each in spreads.values()] for which in ("least", "most"))
-        # The width of a curve says how far it is to be trusted.
-        seconds.fill_between(lengths, least, most, alpha=0.2)
-        held = {T: row.facts["peak bytes"] / 2**20 for T, row in rows.items() if "peak bytes" in row.facts}
-        memory.plot(list(held), list(held.values()), marker=".", label=name)
+    for name, results in points.items():
+        spreads = [Spread.of(result.seconds) for result in results.values()]
+        seconds.plot(list(results), [each.median for each in spreads], marker=".", label=name)
+        # The width of a curve shows how much the rounds differ.
+        seconds.fill_between(
+            list(results), [each.least for each in spreads], [each.most for each in spreads], alpha=0.2
+        )
+        peaks = {T: result.details.peak_bytes for T, result in results.items()}
+        megabytes = {T: peak / 2**20 for T, peak in peaks.items() if peak is not None}
+        memory.plot(list(megabytes), list(megabytes.values()), marker=".", label=name)
     for axes, what in ((seconds, "seconds, forward and backward"), (memory, "peak memory (MB)")):
-        # Without a number there is nothing to scale, and matplotlib says so by raising.
+        # matplotlib raises if a logarithmic axis has no data.
         if any(len(line.get_path().vertices) for line in axes.lines):
             axes.set_xscale("log", base=2)
             axes.set_yscale("log")

@@ -1,4 +1,4 @@
-"""How much memory a call needs at most, beyond what there was before it."""
+"""Peak memory of a call, beyond what was held before it."""
 
 import json
 import os
@@ -14,18 +14,18 @@ from torch.profiler import ProfilerActivity, profile
 from gptkit.tuning.timing import clock
 
 EVENT = "[memory]"
-# What the profiler calls the CPU.
+# The profiler's number for the CPU.
 CPU = 0
 
 
 def peak_bytes(call: Callable[[], object], device: torch.device) -> int:
-    """Return the most bytes that PyTorch's allocator held at a time for a call.
+    """Return the most bytes that PyTorch's allocator held at once for a call.
 
-    What was held before it is not counted. If the call gives some of that back, it is taken off on CUDA alone: the
-    CPU's profiler does not know of it.
+    What was held before it is not counted. If the call frees some of that, it is subtracted on CUDA alone: the
+    CPU's profiler does not report it.
 
     Raises:
-        ValueError: If there is no way to know on such a device.
+        ValueError: If the device is neither cpu nor cuda.
     """
     if device.type == "cuda":
         clock(device)
@@ -37,28 +37,29 @@ def peak_bytes(call: Callable[[], object], device: torch.device) -> int:
     if device.type != "cpu":
         raise ValueError(f"the memory of a call is known on cpu and cuda, not on {device.type}")
     held = peak = 0
-    for change in changes(call):
+    for change in allocation_changes(call):
         held += change
         peak = max(peak, held)
     return peak
 
 
-def changes(call: Callable[[], object]) -> list[int]:
-    """Return the bytes that a call took on the CPU and, as negative numbers, those it gave back, in order."""
-    # What the profiler finds is public in the file that it writes, and nowhere else.
+def allocation_changes(call: Callable[[], object]) -> list[int]:
+    """Return the bytes that a call allocated on the CPU and, as negative numbers, those it freed, in order."""
+    # The profiler's events are public only in the file that it writes.
     with TemporaryDirectory() as directory:
         file = Path(directory, "trace.json")
-        with unheard(), profile(activities=[ProfilerActivity.CPU], profile_memory=True, acc_events=True) as found:
+        profiler = profile(activities=[ProfilerActivity.CPU], profile_memory=True, acc_events=True)
+        with silent_stderr(), profiler:
             call()
-        found.export_chrome_trace(str(file))
+        profiler.export_chrome_trace(str(file))
         events = json.loads(file.read_text(encoding="utf-8"))["traceEvents"]
-    told = [event for event in events if event.get("name") == EVENT and event["args"]["Device Type"] == CPU]
-    return [int(event["args"]["Bytes"]) for event in sorted(told, key=lambda event: event["ts"])]
+    memory = [event for event in events if event.get("name") == EVENT and event["args"]["Device Type"] == CPU]
+    return [int(event["args"]["Bytes"]) for event in sorted(memory, key=lambda event: event["ts"])]
 
 
 @contextmanager
-def unheard() -> Iterator[None]:
-    """Send to nowhere what is written to standard error, where the profiler announces itself whatever one asks."""
+def silent_stderr() -> Iterator[None]:
+    """Discard standard error, where the profiler always announces itself."""
     sys.stderr.flush()
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)

@@ -1,4 +1,4 @@
-"""How long it takes to begin: the help, the import, and a run up to its first step."""
+"""Times start-up: the help, the import, and a run up to its first step."""
 
 import os
 import subprocess
@@ -9,14 +9,13 @@ from tempfile import TemporaryDirectory
 
 import torch
 
-import gptkit
-from gptkit.bench.clock import Contestant, Rounds, interleaved
-from gptkit.bench.row import Row, rows_of
+from gptkit.bench.clock import Rounds, TimedCall, time_interleaved
+from gptkit.bench.result import BenchResult, results_of
 from gptkit.bench.workload import GPT_SMALL
 
 GROUP = "start-up"
 HELP, IMPORT, TORCH, FIRST_STEP = "gptkit --help", "import gptkit", "import torch", "gptkit run, to the first step"
-# What the line of a step begins with where no terminal is.
+# The start of a step's line when the output is not a terminal.
 STEP = "step "
 # The sizes and the attention of recipes/gpt_tiny.toml, and one step.
 TINY = {
@@ -31,10 +30,10 @@ TINY = {
 }
 
 
-def time_startup(rounds: Rounds) -> list[Row]:
-    """Return a row for each way to begin, every one in a process of its own.
+def time_startup(rounds: Rounds) -> list[BenchResult]:
+    """Return a result for each way to start, every one in a new process.
 
-    Beside them stands PyTorch's import, which no run can do without.
+    PyTorch's import is timed beside them, because no run can do without it.
 
     Raises:
         subprocess.CalledProcessError: If one of them fails.
@@ -44,45 +43,45 @@ def time_startup(rounds: Rounds) -> list[Row]:
         (here / "tiny.toml").write_text(GPT_SMALL, encoding="utf-8")
         settings = [word for key, value in TINY.items() for word in ("--set", f"{key}={value}")]
         run = ("-m", "gptkit", "run", "tiny.toml", *settings, "--out")
-        contestants = [
-            Contestant(HELP, lambda: finish(("-m", "gptkit", "--help"), here)),
-            Contestant(IMPORT, lambda: finish(("-c", "import gptkit"), here)),
-            Contestant(TORCH, lambda: finish(("-c", "import torch"), here)),
-            Contestant(FIRST_STEP, lambda: until_step((*run, new_name(here)), here)),
+        calls = [
+            TimedCall(HELP, lambda: run_python(("-m", "gptkit", "--help"), here)),
+            TimedCall(IMPORT, lambda: run_python(("-c", "import gptkit"), here)),
+            TimedCall(TORCH, lambda: run_python(("-c", "import torch"), here)),
+            TimedCall(FIRST_STEP, lambda: run_until_first_step((*run, unused_name(here)), here)),
         ]
-        seconds = interleaved(contestants, Rounds(repeats=rounds.repeats, at_least=0.0), torch.device("cpu"))
-    return rows_of(GROUP, seconds, None, {})
+        seconds = time_interleaved(calls, Rounds(repeats=rounds.repeats, at_least=0.0), torch.device("cpu"))
+    return results_of(GROUP, seconds, None, {})
 
 
-def finish(arguments: Sequence[str], directory: Path) -> None:
-    """Run Python to its end."""
+def run_python(arguments: Sequence[str], directory: Path) -> None:
+    """Run Python until it ends."""
     subprocess.run(
         [sys.executable, *arguments], cwd=directory, env=environment(), capture_output=True, check=True, text=True
     )
 
 
-def until_step(arguments: Sequence[str], directory: Path) -> None:
-    """Run Python until it tells of its first step, and no longer."""
+def run_until_first_step(arguments: Sequence[str], directory: Path) -> None:
+    """Run Python until it prints its first step, then kill it."""
     command = [sys.executable, *arguments]
-    told: list[str] = []
+    output: list[str] = []
     with subprocess.Popen(
         command, cwd=directory, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
         assert process.stdout is not None, "it is a pipe"
         for line in process.stdout:
-            told.append(line)
+            output.append(line)
             if line.startswith(STEP):
                 process.kill()
                 return
-    raise subprocess.CalledProcessError(process.returncode, command, "".join(told))
+    raise subprocess.CalledProcessError(process.returncode, command, "".join(output))
 
 
-def new_name(directory: Path) -> str:
-    """Return the name of a run directory that is not there yet."""
+def unused_name(directory: Path) -> str:
+    """Return a name for a run directory that does not exist."""
     return f"run-{len(list(directory.iterdir()))}"
 
 
 def environment() -> dict[str, str]:
-    """Return this process's environment, in which this very gptkit is found first."""
-    here = str(Path(gptkit.__file__).parents[1])
+    """Return this process's environment, changed so that Python imports this gptkit and no other."""
+    here = str(Path(__file__).parents[2])
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")]))}

@@ -1,4 +1,4 @@
-"""What a recipe asks of the machine, ready to be timed: its model and its settings, on random tokens."""
+"""A recipe's model and settings on random text, ready to be timed."""
 
 import json
 import string
@@ -11,12 +11,14 @@ import torch
 
 from gptkit.run.prepare import PreparedRun, prepare
 from gptkit.seeds import generator
+from gptkit.testing.case import Case
+from gptkit.training.precision import DTYPES
 
-# 65, as many as the lecture's text has.
+# 65 characters, as in the lecture's text.
 ALPHABET = string.ascii_letters + string.digits + "\n ."
 CHARACTERS = 1_000_000
 
-# The sizes and settings of recipes/gpt_small.toml, for where there is no recipe; a test holds them against it.
+# The sizes and settings of recipes/gpt_small.toml, used without a recipe; a test compares the two.
 GPT_SMALL = """
 [model]
 n_layer = 6
@@ -43,7 +45,7 @@ schedule = "constant"
 """
 
 
-def workload(
+def prepare_workload(
     recipe: Path | None,
     *,
     overrides: Sequence[str] = (),
@@ -51,18 +53,18 @@ def workload(
     trust_plugins: bool = False,
     characters: int | None = None,
 ) -> PreparedRun:
-    """Return a recipe made ready to run, as a run would, but for its text: random characters.
+    """Prepare a recipe as a run does, but on a text of random characters.
 
     Args:
-        recipe: By default that of `gpt_small`.
-        overrides: Changes to the recipe, each as `--set` takes them.
+        recipe: The default is `gpt_small`.
+        overrides: Changes to the recipe, each as in `--set`.
         plugins: Plugin files besides those that the recipe names.
-        trust_plugins: Whether to run the plugin files of a run directory, where the recipe is one's.
-        characters: Length of the text, besides one of each character.
+        trust_plugins: Whether to run the plugin files that a run directory carries, if the recipe is in one.
+        characters: Length of the text, not counting one of each character.
 
     Raises:
-        RecipeError: If the recipe is wrong; says everything that is.
-        PluginError: If a plugin does not load, or a part of it cannot be built.
+        RecipeError: If the recipe is wrong; names every problem.
+        PluginError: If a plugin does not load or one of its parts cannot be built.
         UsageError: If plugin files are not trusted.
     """
     with ExitStack() as stack:
@@ -79,7 +81,20 @@ def workload(
         return prepare(recipe, overrides=[*overrides, *own], plugins=plugins, trust_plugins=trust_plugins)
 
 
+def training_case(prepared: PreparedRun) -> Case:
+    """Return the shape, dtype and device of the attentions of a recipe's model in training."""
+    dims = prepared.model.dims
+    return Case(
+        B=prepared.resolved.train.batch_size,
+        H=dims.n_head,
+        T=dims.block_size,
+        D=dims.head_width,
+        dtype=DTYPES[prepared.dtype.value],
+        device=prepared.device.value,
+    )
+
+
 def random_text(characters: int) -> str:
-    """Return characters drawn from the alphabet; each of them occurs."""
+    """Return characters drawn from the alphabet, after one of each."""
     drawn = torch.randint(len(ALPHABET), (characters,), generator=generator(0, "bench", "text"))
     return ALPHABET + "".join(ALPHABET[i] for i in drawn.tolist())

@@ -1,4 +1,7 @@
-"""The command line: one file for each verb. Nothing else in gptkit prints."""
+"""The command line, one file for each verb: the only package that prints or holds sentences for people.
+
+May import every package. `gptkit --help` must not wait for torch, so verbs import what needs it inside functions.
+"""
 
 import atexit
 import gc
@@ -7,39 +10,47 @@ import sys
 import typer
 
 from gptkit.cli import bench, check, components, new, plugins, recipe, resume, run, sample, terminal, verify
+from gptkit.cli.options import Version
 from gptkit.errors import GptkitError
 
 app = typer.Typer(
     name="gptkit",
-    help="Assemble a GPT from parts that a recipe names; train it, evaluate it and let it write.",
+    help="Assemble a GPT from the parts that a recipe names; train it, evaluate it, sample from it.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.command("run")(run.run)
-app.command("resume")(resume.resume)
-app.command("verify")(verify.verify)
-app.command("sample")(sample.sample)
-app.command("new")(new.new)
-app.command("check")(check.check)
-app.command("bench")(bench.bench)
+
+
+@app.callback()
+def root(version: Version = None) -> None:
+    """Print the version, or go on to a verb."""
+
+
+app.command()(run.run)
+app.command()(resume.resume)
+app.command()(verify.verify)
+app.command()(sample.sample)
+app.command()(new.new)
+app.command()(check.check)
+app.command()(bench.bench)
+app.command()(plugins.plugins)
 app.add_typer(components.app, name="components")
-app.command("plugins")(plugins.plugins)
 app.add_typer(recipe.app, name="recipe")
 
 
 def main() -> None:
-    """Run the command line. An error of somebody else's is its message and its exit code; ours is a traceback."""
-    # Else the interpreter looks through all that torch is made of for garbage before it ends, for seconds.
+    """Run the command line. A GptkitError prints its message and sets the exit code; a traceback is our bug."""
+    # Without this, the final garbage collection goes through all of torch, which takes seconds.
     atexit.register(gc.freeze)
     try:
         app()
     except GptkitError as error:
-        terminal.complain(error)
+        terminal.print_error(error)
         sys.exit(error.exit_code)
     except BrokenPipeError:
-        # Whoever read the output has gone, as `head` does when it has enough.
+        # The reader of the output has gone, as `head` does when it has enough.
         terminal.close_quietly()
     except KeyboardInterrupt:
         sys.exit(130)

@@ -1,15 +1,15 @@
-"""`gptkit check`: the contract of a part, of all parts of a plugin file, or of all parts that a recipe chose."""
+"""`gptkit check`: proves a part, all parts of a plugin file, or all parts that a recipe names."""
 
 import json
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gptkit.cli.options import AsJson, PluginFiles, TrustPlugins
+from gptkit.errors import PluginError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
     import torch
@@ -30,56 +30,57 @@ def check(
         list[str] | None, typer.Option("--set", metavar="OPTION=VALUE", help="An option of the part: window=8.")
     ] = None,
     plugins: PluginFiles = None,
-    device: Annotated[str, typer.Option(metavar="DEVICE", help="Where to check: cpu, cuda, cuda:1, mps.")] = "cpu",
+    device: Annotated[str, typer.Option(metavar="DEVICE", help="Device to check on: cpu, cuda:1, mps.")] = "cpu",
     deep: Annotated[bool, typer.Option("--deep", help="Try ten times as many inputs.")] = False,
-    seed: Annotated[int, typer.Option(help="What the inputs are drawn from.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the inputs.")] = 0,
     only: Annotated[
-        list[str] | None, typer.Option("--only", metavar="CHECK", help="Only this check; may be repeated.")
+        list[str] | None, typer.Option("--only", metavar="CHECK", help="Run only this check; may be repeated.")
     ] = None,
     case: Annotated[
-        str | None, typer.Option(metavar="JSON", help="This input alone, as the report of a failure gives it.")
+        str | None, typer.Option(metavar="JSON", help="Run on this input only, as printed with a failure.")
     ] = None,
     trust_plugins: TrustPlugins = False,
     as_json: AsJson = False,
 ) -> None:
-    """Prove a part: a line for each promise, held, broken, or why it was not tried."""
-    from gptkit.errors import UsageError
+    """Prove a part: one line for each of its promises.
+
+    A promise is held, broken, or was not tried for the reason that is printed.
+    """
     from gptkit.testing.examine import Examined, outcomes
     from gptkit.testing.outcome import DEEP, ORDINARY
+    from gptkit.testing.prove import checks_of
+    from gptkit.tuning.machine import choose_device
 
+    target = recipe_or_part(target, plugins or [])
     if settings and Path(target).suffix in (".py", ".toml"):
         raise UsageError("--set gives options to one part: gptkit check NAME --plugin FILE --set OPTION=VALUE")
-    first, subjects = parts_of(
-        target, settings or [], plugins or [], find_device(device), trust_plugins=trust_plugins
-    )
-    checks = [select(subject, only or []) for subject in subjects]
-    if only and not any(checks):
-        refuse(only, subjects)
-    depth = replace(DEEP if deep else ORDINARY, seed=seed)
-    examined = [
-        *first,
-        *(Examined(s.title, outcomes(s, c, depth, case)) for s, c in zip(subjects, checks, strict=True) if c),
-    ]
-    if not (print_json if as_json else print_table)(examined):
-        raise typer.Exit(1)
-
-
-def find_device(wanted: str) -> "torch.device":
-    """Return the device to check on."""
-    from gptkit.errors import UsageError
-    from gptkit.tuning.choose_device import choose_device
-
     try:
-        return choose_device(wanted).value
+        torch_device = choose_device(device).value
     except ValueError as error:
-        raise UsageError(f"--device {wanted}: {error}") from error
+        raise UsageError(f"--device {device}: {error}") from error
+    examined, subjects = parts_of(target, settings or [], plugins or [], torch_device, trust_plugins=trust_plugins)
+    checks = [checks_of(subject) for subject in subjects]
+    if only:
+        known = sorted({check.id for each in checks for check in each})
+        checks = [[check for check in each if check.id in only] for each in checks]
+        if not any(checks):
+            near = did_you_mean(only[0], known)
+            raise UsageError(f"--only {only[0]}: no check is called so.{near} Known: {', '.join(known)}.")
+    depth = replace(DEEP if deep else ORDINARY, seed=seed)
+    for subject, chosen in zip(subjects, checks, strict=True):
+        if chosen:
+            examined.append(Examined(subject.title, outcomes(subject, chosen, depth, case)))
+    found = (print_json if as_json else print_table)(examined)
+    # A check that was not run proves nothing.
+    if not found["held"] or found["broken"]:
+        raise typer.Exit(1)
 
 
 def parts_of(
     target: str, settings: list[str], plugins: list[Path], device: "torch.device", *, trust_plugins: bool
 ) -> "tuple[list[Examined], list[Subject]]":
-    """Return what a target names: how it loaded, where it is a plugin file, and its parts."""
-    from gptkit.errors import PluginError
+    """Return the parts that a name, recipe or plugin file stands for and, for a file, the checks of loading it."""
+    from gptkit.storage.trust import read_trusted
     from gptkit.testing.examine import SECONDS, parts_of_file
     from gptkit.testing.guards import TookTooLong, at_most, listening
     from gptkit.testing.targets import parts_called, parts_of_recipe
@@ -90,52 +91,42 @@ def parts_of(
     try:
         with at_most(SECONDS, target), listening(target):
             if Path(target).suffix == ".toml":
-                return [], parts_of_recipe(Path(target), plugins, device, trust_plugins=trust_plugins)
+                recipe, found = read_trusted(Path(target), (), plugins, trust_plugins=trust_plugins)
+                return [], parts_of_recipe(recipe, found, device)
             return [], parts_called(target, settings, plugins, device)
     except TookTooLong as error:
         raise PluginError(f"{target}: to load its plugins, {error}") from error
 
 
-def select(subject: "Subject", only: list[str]) -> list[Any]:
-    """Return the checks of a part, or of those that were asked for the ones that it has."""
-    from gptkit.testing.prove import checks_of
+def recipe_or_part(target: str, plugins: list[Path]) -> str:
+    """Return the file of the shipped recipe that a target names, or else the target; a part's name comes first."""
+    from gptkit.recipe.shipped import shipped_recipes
+    from gptkit.registry.loader import Plugins
 
-    return [check for check in checks_of(subject) if not only or check.id in only]
-
-
-def refuse(only: list[str], subjects: "Iterable[Subject]") -> None:
-    """Raise UsageError for a check that no part here has."""
-    from gptkit.errors import UsageError, did_you_mean
-    from gptkit.testing.prove import checks_of
-
-    known = sorted({check.id for subject in subjects for check in checks_of(subject)})
-    raise UsageError(
-        f"--only {only[0]}: no check is called so.{did_you_mean(only[0], known)} Known: {', '.join(known)}."
-    )
+    file = shipped_recipes().get(target)
+    is_part = file is None or any(entry.name == target for entry in Plugins(plugins).registry)
+    return target if is_part else str(file)
 
 
-def print_table(examined: "list[Examined]") -> bool:
-    """Print what comes of each check as soon as it is known; return whether all is well."""
+def print_table(examined: "list[Examined]") -> Counter[str]:
+    """Print each outcome as soon as it is known; return how often each verdict was found."""
     found: Counter[str] = Counter()
     seconds = 0.0
     for each in examined:
         print(each.title)
         for outcome in each.outcomes:
-            print("\n".join(lines_of(outcome)), flush=True)
+            print("\n".join(format_outcome(outcome)), flush=True)
             found[outcome.verdict] += 1
             seconds += outcome.seconds
-    print(
-        ", ".join(f"{found[verdict]} {verdict}" for verdict in ("held", "broken", "not run", "not applicable")),
-        end="",
-    )
-    print(f"; {seconds:.1f} s")
+    counts = (f"{found[verdict]} {verdict}" for verdict in ("held", "broken", "not run", "not applicable"))
+    print(f"{', '.join(counts)}; {seconds:.1f} s")
     if not found["held"]:
         print("nothing held: that is no proof")
-    return is_well(found)
+    return found
 
 
-def lines_of(outcome: "Outcome") -> list[str]:
-    """Return an outcome as a person reads it."""
+def format_outcome(outcome: "Outcome") -> list[str]:
+    """Return the lines of one check's outcome."""
     row = f"  {outcome.verdict:<15} {outcome.check:<42}"
     if outcome.verdict == "held":
         inputs = "1 input" if outcome.inputs == 1 else f"{outcome.inputs} inputs"
@@ -146,27 +137,18 @@ def lines_of(outcome: "Outcome") -> list[str]:
     return [f"{row} {first}", *(f"      {line}" for line in others)]
 
 
-def print_json(examined: "list[Examined]") -> bool:
-    """Print all outcomes; return whether all is well."""
-    told: list[dict[str, Any]] = [
-        {"part": each.title, "checks": [fields_of(outcome) for outcome in each.outcomes]} for each in examined
-    ]
-    print(json.dumps(told, indent=2))
-    return is_well(Counter(check["verdict"] for each in told for check in each["checks"]))
-
-
-def fields_of(outcome: "Outcome") -> dict[str, Any]:
-    """Return an outcome in JSON's types."""
-    return {
-        "check": outcome.check,
-        "promise": outcome.promise,
-        "verdict": outcome.verdict,
-        "why": outcome.why,
-        "inputs": outcome.inputs,
-        "seconds": round(outcome.seconds, 3),
-    }
-
-
-def is_well(found: "Counter[str]") -> bool:
-    """Return whether something was proven and nothing is broken: what was not run proves nothing."""
-    return found["held"] > 0 and not found["broken"]
+def print_json(examined: "list[Examined]") -> Counter[str]:
+    """Print all outcomes as JSON; return how often each verdict was found."""
+    found: Counter[str] = Counter()
+    names = ("check", "promise", "verdict", "why", "inputs")
+    report = []
+    for each in examined:
+        outcomes = list(each.outcomes)
+        found.update(outcome.verdict for outcome in outcomes)
+        checks = [
+            {name: getattr(outcome, name) for name in names} | {"seconds": round(outcome.seconds, 3)}
+            for outcome in outcomes
+        ]
+        report.append({"part": each.title, "checks": checks})
+    print(json.dumps(report, indent=2))
+    return found

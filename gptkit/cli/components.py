@@ -1,5 +1,6 @@
 """`gptkit components`: the parts that a recipe can name."""
 
+import inspect
 import json
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -7,16 +8,18 @@ import typer
 from typer.core import TyperGroup
 
 from gptkit.cli.options import AsJson, PluginFiles, check_kind
+from gptkit.cli.terminal import warn_of_failures
+from gptkit.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from gptkit.registry.registry import Entry
 
 
 class ListByDefault(TyperGroup):
-    """A group whose first argument, where it is no verb, is one for its verb `list`."""
+    """A group of verbs whose default is `list`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put `list` before arguments that name no verb."""
+        """Insert `list` before arguments that do not begin with a verb."""
         if not args or (args[0] not in self.commands and args[0] != "--help"):
             args = ["list", *args]
         return super().parse_args(ctx, args)
@@ -36,10 +39,8 @@ def list_components(
     plugins: PluginFiles = None,
 ) -> None:
     """List the parts of one kind, or of all."""
-    from gptkit.cli.terminal import warn_of_failures
     from gptkit.interfaces import KINDS
-    from gptkit.registry.built_ins import BUILT_INS
-    from gptkit.registry.loader import Plugins
+    from gptkit.registry.loader import BUILT_INS, Plugins
     from gptkit.registry.registry import AUTO, AUTO_SUMMARY
 
     if kind is not None:
@@ -48,14 +49,14 @@ def list_components(
     warn_of_failures(found)
     entries = [entry for entry in found.registry if kind in (None, entry.kind)]
     if as_json:
-        print(json.dumps([describe(entry) for entry in entries], indent=2))
+        print(json.dumps([entry_fields(entry) for entry in entries], indent=2))
         return
     for of_kind in KINDS:
         named = [entry for entry in entries if entry.kind == of_kind]
         if named:
             print(of_kind)
         for entry in named:
-            # A part of gptkit's own comes from the file of its name; a stranger's could come from anywhere.
+            # A built-in part is in the file of its name; another could come from any plugin.
             origin = "" if entry.owner in BUILT_INS else f" (from {entry.owner})"
             print(f"  {entry.name:<16} {entry.summary}{origin}")
         if named and of_kind == "attention":
@@ -68,8 +69,7 @@ def show_component(
     as_json: AsJson = False,
     plugins: PluginFiles = None,
 ) -> None:
-    """Show a part's options, where it comes from, and what its author says of it."""
-    from gptkit.errors import UsageError, did_you_mean
+    """Show a part's documentation, its options, and where it comes from."""
     from gptkit.registry.loader import Plugins
     from gptkit.registry.registry import AUTO, AUTO_SUMMARY
 
@@ -83,34 +83,35 @@ def show_component(
             f"no part is called '{name}'.{near}{found.failures()} `gptkit components` lists them all."
         )
     if as_json:
-        print(json.dumps([describe(entry) for entry in entries], indent=2))
+        print(json.dumps([entry_fields(entry) for entry in entries], indent=2))
         return
     for entry in entries:
-        told = describe(entry)
-        print(
-            f"{entry.kind} {entry.name}: {told['source']}, offered by {entry.owner}\n\n{told['documentation']}\n"
-        )
+        fields = entry_fields(entry)
+        print(f"{entry.kind} {entry.name}: {fields['source']}, offered by {entry.owner}\n")
+        print(f"{fields['documentation']}\n")
         print("options:" if entry.options else "no options")
         for option in entry.options.values():
             print(f"  {option}")
 
 
-def describe(entry: "Entry") -> dict[str, Any]:
-    """Return all there is to say of a part, in JSON's types."""
-    import inspect
-
-    from gptkit.registry.registry import describe as where
-    from gptkit.registry.signature import REQUIRED, spell
+def entry_fields(entry: "Entry") -> dict[str, Any]:
+    """Return a part's options, origin and documentation, in JSON's types."""
+    from gptkit.registry.registry import class_location
+    from gptkit.registry.signature import REQUIRED, format_annotation
 
     return {
         "kind": entry.kind,
         "name": entry.name,
         "summary": entry.summary,
         "owner": entry.owner,
-        "source": where(entry.part),
+        "source": class_location(entry.part),
         "documentation": inspect.getdoc(entry.part) or "",
         "options": [
-            {"name": option.name, "type": spell(option.annotation), "required": option.default is REQUIRED}
+            {
+                "name": option.name,
+                "type": format_annotation(option.annotation),
+                "required": option.default is REQUIRED,
+            }
             | ({} if option.default is REQUIRED else {"default": option.schema().get("default")})
             for option in entry.options.values()
         ],

@@ -5,7 +5,31 @@ from typing import Annotated
 
 import typer
 
-RecipeFile = Annotated[Path, typer.Argument(metavar="RECIPE", help="A TOML recipe.", show_default=False)]
+from gptkit.errors import UsageError, did_you_mean
+from gptkit.recipe.shipped import find_recipe
+from gptkit.version import __version__
+
+
+def print_version(asked: bool | None) -> None:
+    """Print the version and end the command."""
+    if asked:
+        print(f"gptkit {__version__}")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool | None,
+    typer.Option("--version", callback=print_version, is_eager=True, help="Print the version and exit."),
+]
+RecipeFile = Annotated[
+    Path,
+    typer.Argument(
+        metavar="RECIPE",
+        parser=find_recipe,
+        help="A TOML recipe, or the name of one that comes with gptkit.",
+        show_default=False,
+    ),
+]
 RunDirectory = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.", show_default=False)]
 Overrides = Annotated[
     list[str] | None,
@@ -24,8 +48,6 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 def check_kind(kind: str) -> None:
     """Raise UsageError unless there is such a kind of part."""
-    # Imported here because it needs torch, and `gptkit --help` must not wait for that.
-    from gptkit.errors import UsageError, did_you_mean
     from gptkit.interfaces import KINDS
 
     if kind not in KINDS:

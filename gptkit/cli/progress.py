@@ -1,26 +1,93 @@
-"""A run as a person watches it: a live bar on a terminal, plain lines elsewhere."""
+"""Shows a run from start to end: its progress is a live bar on a terminal, and plain lines elsewhere."""
 
+import sys
 import time
+from collections.abc import Callable
 from datetime import timedelta
-from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress as Bar, TextColumn, TimeRemainingColumn
 
-from gptkit.cli.terminal import printable
-from gptkit.run.events import Chosen, Estimate, Evaluation, Finished, Planned, Resized, Sample
-from gptkit.run.loop import Event
+from gptkit.cli.run_summary import announce
+from gptkit.cli.terminal import TolerantOutput, printable, warn_of_failures
+from gptkit.run.events import (
+    Chosen,
+    Estimate,
+    Evaluation,
+    Event,
+    Finished,
+    Planned,
+    Resized,
+    Sample,
+    Stopped,
+    TimeUp,
+)
+from gptkit.run.loop import run
 from gptkit.run.prepare import PreparedRun
+from gptkit.run.stop import Stop
+from gptkit.run.time_budget import Budget
+from gptkit.storage.fault_injection import reach
 from gptkit.training.train import Step
 
-# Reading a loss waits for a GPU to finish its step: often enough to look alive, too rarely to slow it down.
-SECONDS_BETWEEN_LOOKS = 0.25
-# Of a budget of time: when looking at a model takes more of it than this, something is said.
+# Reading a loss synchronises with the GPU. This is often enough to look live and too rare to slow training down.
+SECONDS_BETWEEN_UPDATES = 0.25
+# If evaluations, samples and saves take more than this share of a time budget, a hint is printed.
 LARGE_SHARE = 0.5
+# Exit code of a run whose time was up before its last step.
+TIME_UP = 6
+
+
+def follow(name: str, prepare: Callable[[], PreparedRun], budget: Budget | None = None) -> None:
+    """Prepare a run, run it and show what happens; exit with the code of a signal or of a budget that ran out.
+
+    Args:
+        name: The recipe and the options, as typed.
+    """
+    # A run continues after its terminal is closed.
+    console = Console(file=TolerantOutput(), highlight=False, markup=False, emoji=False, soft_wrap=True)  # type: ignore[arg-type]
+    stop, prepared, event = Stop(), None, None
+    try:
+        with stop:
+            with stop.breakable():
+                reach("setup")
+                prepared = prepare()
+            warn_of_failures(prepared.plugins)
+            announce(console, prepared, name, budget)
+            progress = Progress(console, prepared)
+            with progress.bar:
+                for event in run(prepared, stop, budget):
+                    progress.show(event)
+    except KeyboardInterrupt:
+        if prepared is not None and prepared.out.exists():
+            console.print(f"stopped at once. To resume from the last save: gptkit resume {prepared.out}")
+        else:
+            console.print("stopped before the first step: nothing was written")
+        sys.exit(stop.exit_code)
+    print_next_commands(console, prepared, event)
+    if isinstance(event, Stopped | TimeUp):
+        sys.exit(TIME_UP if isinstance(event, TimeUp) else stop.exit_code)
+
+
+def print_next_commands(console: Console, prepared: PreparedRun, last: Event | None) -> None:
+    """Print commands that use the finished run; or why it ended before its last step, and how to resume it."""
+    out, trust = prepared.out, " --trust-plugins" if prepared.plugins.files else ""
+    if isinstance(last, TimeUp):
+        schedule = prepared.resolved.parts["schedule"].name
+        console.print(
+            f"the time is up, with {last.max_iters - last.step:,} of {last.max_iters:,} steps not taken: "
+            f"the machine slowed down when schedule '{schedule}' could no longer be shortened"
+        )
+    if isinstance(last, Stopped | TimeUp):
+        console.print(f"stopped after step {last.step:,} and saved. To resume: gptkit resume {out}{trust}")
+        return
+    console.print(f"\nThe run is in {out}. Next:")
+    console.print(f'  gptkit sample {out} --prompt "The "{trust}')
+    console.print(f"  gptkit sample {out} --temperature 0 --set model.attention=naive{trust}")
+    console.print(f"  gptkit run {out}/resolved.toml --set train.seed=1{trust}")
 
 
 class Progress:
-    """Shows the events of one run."""
+    """Shows the events of one run, while its `bar` is entered as a context."""
 
     def __init__(self, console: Console, prepared: PreparedRun) -> None:
         self.console, self.settings = console, prepared.resolved.train
@@ -37,27 +104,15 @@ class Progress:
         )
         self.total = self.settings.max_iters
         self.task = self.bar.add_task("steps", total=self.total, loss=float("nan"), rate=0.0)
-        self.began = self.looked = self.latest = time.perf_counter()
-        self.tokens = 0
-        self.first: int | None = None
-
-    def __enter__(self) -> "Progress":
-        """Start the bar."""
-        self.bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stop the bar."""
-        self.bar.stop()
+        self.began = self.updated = self.latest = time.perf_counter()
+        self.steps = self.tokens = 0
 
     def show(self, event: Event) -> None:
         """Show one event."""
         now = time.perf_counter()
         if not isinstance(event, Step):
-            # What led up to any other event was not training: it does not count towards its rate.
-            self.looked += now - self.latest
+            # The time before any other event was not spent training, so it does not count towards the rate.
+            self.updated += now - self.latest
         self.latest = now
         match event:
             case Step():
@@ -66,13 +121,13 @@ class Progress:
                 self.console.print(printable(f"{setting:<10} {value}: {reason}") + "\n")
             case Planned():
                 self.total = event.max_iters
-                self.console.print("\n".join(told_of(event)) + "\n")
+                self.console.print("\n".join(format_plan(event)) + "\n")
                 self.bar.update(self.task, total=self.total)
             case Resized(max_iters):
                 self.total = max_iters
                 self.bar.update(self.task, total=self.total)
             case Estimate(seconds):
-                self.console.print(f"about {spell(seconds)} for all steps, evaluations not counted")
+                self.console.print(f"about {format_duration(seconds)} for all steps, evaluations not counted")
             case Evaluation():
                 self.console.print(
                     f"step {event.step:>6,}  train {event.train_loss:.4f}  validation {event.validation_loss:.4f} "
@@ -84,46 +139,48 @@ class Progress:
             case Finished(best, seconds):
                 self.console.print(
                     f"best validation loss {best.validation_loss:.4f} nats per token, after step {best.step:,}; "
-                    f"{spell(seconds)} in all"
+                    f"{format_duration(seconds)} in all"
                 )
 
     def show_step(self, step: Step) -> None:
         """Show how far the run has come."""
+        self.steps += 1
         self.tokens += step.tokens
-        self.first = step.number - 1 if self.first is None else self.first
         now = time.perf_counter()
-        is_last = step.number == self.total
-        if self.is_live and (is_last or now - self.looked >= SECONDS_BETWEEN_LOOKS):
-            rate = self.tokens / (now - self.looked)
+        if self.is_live:
+            is_due = now - self.updated >= SECONDS_BETWEEN_UPDATES
+        else:
+            is_due = step.number % self.settings.log_interval == 0
+        if not is_due and step.number != self.total:
+            return
+        rate = self.tokens / (now - self.updated)
+        if self.is_live:
             self.bar.update(self.task, completed=step.number, loss=float(step.loss), rate=rate)
-            self.looked, self.tokens = now, 0
-        elif not self.is_live and (is_last or step.number % self.settings.log_interval == 0):
-            rate = self.tokens / (now - self.looked)
-            left = (now - self.began) / (step.number - self.first) * (self.total - step.number)
+        else:
+            left = format_duration((now - self.began) / self.steps * (self.total - step.number))
             self.console.print(
-                f"step {step.number:>6,}  loss {float(step.loss):.4f}  {rate:,.0f} tokens/s  {spell(left)} left"
+                f"step {step.number:>6,}  loss {float(step.loss):.4f}  {rate:,.0f} tokens/s  {left} left"
             )
-            self.looked, self.tokens = now, 0
+        self.updated, self.tokens = now, 0
 
 
-def told_of(plan: Planned) -> list[str]:
-    """Return what to say of a plan, line by line."""
-    costs, share = plan.costs, plan.looks / plan.budget
-    follows = (
-        "to its end"
-        if plan.free >= plan.max_iters
-        else f"up to about step {plan.free:,}, where the schedule begins to depend on it"
-    )
-    eats = "; with a longer train.eval_interval more of it would be training" if share > LARGE_SHARE else ""
+def format_plan(plan: Planned) -> list[str]:
+    """Return the lines that explain a plan."""
+    costs, share = plan.costs, plan.overhead / plan.budget
+    follows = "to the end"
+    if plan.adjustable_until < plan.max_iters:
+        follows = f"up to about step {plan.adjustable_until:,}, where the schedule starts to depend on it"
+    eats = "; a longer train.eval_interval leaves more time for training" if share > LARGE_SHARE else ""
+    budget = format_duration(plan.budget)
     return [
-        f"time       {spell(plan.budget)} in all, {plan.spent:.1f} s of them gone with setting up and measuring",
-        f"a step     {costs.step:.4g} s, the mean of {plan.measured:,} that were taken and thrown away",
-        f"besides    evaluation {costs.evaluation:.2f} s, sample {costs.sample:.2f} s, at the end saving and "
-        f"drawing {costs.ending:.2f} s: {plan.looks:.1f} s for all that are due, {share:.0%} of the time{eats}",
-        f"so         {plan.max_iters:,} steps fit; their number follows the machine's speed {follows}",
+        f"time       {budget} in all, {plan.spent:.1f} s already spent on setup and measuring",
+        f"a step     {costs.step:.4g} s, the mean of {plan.measured:,} trial steps, which were discarded",
+        f"besides    evaluation {costs.evaluation:.2f} s, sample {costs.sample:.2f} s, final save and "
+        f"plot {costs.ending:.2f} s: {plan.overhead:.1f} s in all, {share:.0%} of the time{eats}",
+        f"so         {plan.max_iters:,} steps fit; their number is adjusted to the machine's speed {follows}",
     ]
 
 
-def spell(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Return a time as hours, minutes and seconds."""
     return str(timedelta(seconds=round(seconds)))

@@ -1,11 +1,10 @@
-"""`gptkit resume`: go on with a run where it stopped, as if it had not."""
+"""`gptkit resume`: continues a run where it stopped, to the same bits."""
 
 from typing import Annotated
 
 import typer
 
 from gptkit.cli.options import Overrides, PluginFiles, RunDirectory, TrustPlugins
-from gptkit.cli.run import follow
 
 
 def resume(
@@ -14,23 +13,21 @@ def resume(
     plugins: PluginFiles = None,
     trust_plugins: TrustPlugins = False,
     checkpoint: Annotated[
-        str, typer.Option(help="What to go on from: last, best, or a name such as step-000100.")
+        str, typer.Option(help="Checkpoint to resume from: last, best, or a name such as step-000100.")
     ] = "last",
 ) -> None:
-    """Go on with a run from its last checkpoint, to the same bits as if it had never stopped.
+    """Continue a run to the same bits as if it had never stopped.
 
-    What may change: train.max_iters where the schedule allows it, intervals, keep and device, and where the same
-    text is found.
+    --set may change train.max_iters, if the schedule allows it, the intervals, keep, device, and the path of the
+    same text.
     """
+    from gptkit.cli.progress import follow
     from gptkit.run.resume import prepare_resume
 
+    changes = overrides or ()
     follow(
-        " ".join([f"{run}/resolved.toml", *(f"--set {override}" for override in overrides or ())]),
+        " ".join([f"{run}/resolved.toml", *(f"--set {change}" for change in changes)]),
         lambda: prepare_resume(
-            run,
-            overrides=overrides or (),
-            plugins=plugins or (),
-            trust_plugins=trust_plugins,
-            checkpoint=checkpoint,
+            run, overrides=changes, plugins=plugins or (), trust_plugins=trust_plugins, checkpoint=checkpoint
         ),
     )

@@ -1,17 +1,17 @@
-"""`gptkit verify`: read every file of a run again and say what is damaged."""
+"""`gptkit verify`: compares every file of a run with its recorded hash."""
 
 import sys
 
 from gptkit.cli.options import RunDirectory
 from gptkit.cli.terminal import printable
+from gptkit.errors import CheckpointError
 
 
 def verify(run: RunDirectory) -> None:
-    """Hash every checkpoint of a run again and say which are whole and what is damaged. Runs no plugin."""
-    from gptkit.errors import CheckpointError
-    from gptkit.storage.run_reader import RunFiles
+    """Compare every file of a run's checkpoints with its hash. Runs no plugin."""
+    from gptkit.storage.run_reader import RunReader
 
-    found = RunFiles(run).verify()
+    found = RunReader(run).verify()
     for name, problems in found.items():
         print(printable(f"{name:<12} {'damaged' if problems else 'whole'}"))
     sys.stdout.flush()

@@ -1,31 +1,27 @@
-"""Downloads a text once, checks its SHA-256 and keeps it in the user's cache directory."""
+"""Downloads a text once and stores it in the user's cache directory."""
 
 import hashlib
 import http.client
 import urllib.request
 
 from gptkit.errors import DataError
-from gptkit.user_cache import cache_directory, keep
-
-TIMEOUT_SECONDS = 30
+from gptkit.user_cache import cache_directory, store_file
 
 
 def download_once(url: str, sha256: str, name: str) -> bytes:
-    """Return a file from the web, read from the cache if it was downloaded before.
-
-    The cache is `$GPTKIT_CACHE`, or else `gptkit` in the user's cache directory.
+    """Return the content of a URL, from the cache if it was downloaded before.
 
     Args:
-        sha256: Of the file's content, in hexadecimal.
-        name: The corpus that asks; the file is kept under this name.
+        sha256: Expected SHA-256 of the content, in hexadecimal.
+        name: Name of the corpus. The cached file is `NAME.txt`; errors begin with it.
 
     Raises:
-        DataError: If the file cannot be downloaded or kept, or its content has another SHA-256.
+        DataError: If the file cannot be downloaded or stored, or its SHA-256 is another.
     """
     file = cache_directory() / f"{name}.txt"
     if not file.is_file():
         try:
-            with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as response:
+            with urllib.request.urlopen(url, timeout=30) as response:
                 content: bytes = response.read()
         except (OSError, http.client.HTTPException) as error:
             raise DataError(
@@ -34,7 +30,7 @@ def download_once(url: str, sha256: str, name: str) -> bytes:
             ) from error
         check_sha256(content, sha256, f"{name}: {url}")
         try:
-            keep(content, file)
+            store_file(content, file)
         except OSError as error:
             raise DataError(
                 f"{name}: cannot keep {file}: {error.strerror}. Set GPTKIT_CACHE to a directory"
@@ -45,7 +41,7 @@ def download_once(url: str, sha256: str, name: str) -> bytes:
 
 
 def check_sha256(content: bytes, expected: str, source: str) -> None:
-    """Raise DataError unless the content has the expected SHA-256."""
+    """Raise DataError unless the content has the expected SHA-256, naming `source`."""
     found = hashlib.sha256(content).hexdigest()
     if found != expected:
         raise DataError(

@@ -1,9 +1,10 @@
-"""What corpora made of one text share: the last part of it is held out for validation."""
+"""The base class of corpora made of one text, whose end is held out for validation; and decoding of UTF-8."""
 
 import codecs
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from functools import cached_property
+from itertools import chain
 from typing import Annotated
 
 from pydantic import Field
@@ -13,10 +14,12 @@ from gptkit.interfaces import Corpus
 
 
 class SplitCorpus(Corpus):
-    """One text, of which the last part is for validation. Subclasses say how to read it.
+    """A corpus made of one text, whose end is held out for validation. Subclasses define `read`.
+
+    A corpus too large for memory also overrides `pieces`.
 
     Args:
-        validation_share: Share of the characters, at the end of the text, that is for validation.
+        validation_share: Share of the characters that is held out, at the end of the text.
     """
 
     def __init__(self, *, validation_share: Annotated[float, Field(gt=0, lt=1)] = 0.1) -> None:
@@ -28,27 +31,22 @@ class SplitCorpus(Corpus):
         """Return the whole text.
 
         Raises:
-            DataError: If it cannot be had.
+            DataError: If it cannot be read.
         """
 
     @cached_property
     def text(self) -> str:
-        """The whole text, read once."""
+        """The whole text, read at the first access."""
         return self.read()
 
     def pieces(self) -> Iterator[str]:
-        """Yield the text in pieces, the same each time; a corpus too large for memory says how."""
+        """Yield the text in pieces, the same at every call."""
         yield self.text
 
     @cached_property
-    def length(self) -> int:
-        """Number of characters in the whole text."""
-        return sum(map(len, self.pieces()))
-
-    @property
     def cut(self) -> int:
         """Number of characters before the validation text."""
-        return int(self.length * (1 - self.validation_share))
+        return int(sum(map(len, self.pieces())) * (1 - self.validation_share))
 
     def train(self) -> Iterator[str]:
         """Yield the text up to the cut."""
@@ -68,40 +66,24 @@ class SplitCorpus(Corpus):
             before = max(0, before - len(piece))
 
 
-def decode_utf8(content: bytes, source: str) -> str:
-    """Return bytes as text, exactly: line ends and a byte-order mark stay as they are.
+def decode_pieces(pieces: Iterable[bytes], source: str) -> Iterator[str]:
+    """Decode UTF-8 in pieces, which may split a character. Line ends and a byte-order mark are kept.
 
     Args:
-        source: What the bytes were read from, for the error.
+        source: Where the bytes come from. The error begins with it.
 
     Raises:
-        DataError: If they are not UTF-8; names the offset of the first byte that is not.
-    """
-    return "".join(decode_pieces([content], source))
-
-
-def decode_pieces(pieces: Iterable[bytes], source: str) -> Iterator[str]:
-    """Yield text as `decode_utf8` returns it, from bytes that come in pieces.
-
-    Raises:
-        DataError: If they are not UTF-8; names the offset of the first byte that is not.
+        DataError: If the bytes are not UTF-8; names the first offset that is not.
     """
     decoder = codecs.getincrementaldecoder("utf-8")()
     offset = 0
-    for piece, is_last in with_end(pieces):
-        waiting = len(decoder.getstate()[0])
+    for piece, is_last in chain(((piece, False) for piece in pieces), [(b"", True)]):
+        pending = len(decoder.getstate()[0])
         try:
             yield decoder.decode(piece, is_last)
         except UnicodeDecodeError as error:
             raise DataError(
                 f"{source}: not UTF-8: byte {error.object[error.start]:#04x} at offset "
-                f"{offset - waiting + error.start:,}. Convert the file to UTF-8 first"
+                f"{offset - pending + error.start:,}. Convert the file to UTF-8 first"
             ) from None
         offset += len(piece)
-
-
-def with_end(pieces: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
-    """Yield each piece, and an empty one at the end that is marked as the last."""
-    for piece in pieces:
-        yield piece, False
-    yield b"", True

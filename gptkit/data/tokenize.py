@@ -1,4 +1,4 @@
-"""Turns a corpus into token files, with the fingerprint of its text."""
+"""Encodes a corpus into token files and takes the fingerprint of its text."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -17,12 +17,12 @@ from gptkit.interfaces import Corpus, Tokenizer
 
 @dataclass(frozen=True)
 class TokenData:
-    """A corpus as tokens.
+    """An encoded corpus.
 
     Args:
-        characters: Number of characters in both texts.
-        characters_per_token: Of the validation text, for results in bits per character.
-        fingerprint: Of each text, its number of characters and the SHA-256 of its UTF-8.
+        characters: Number of characters in both texts together.
+        characters_per_token: Of the validation text; converts a loss into bits per character.
+        fingerprint: For "training" and "validation", the number of characters and the SHA-256 of the UTF-8.
     """
 
     train: Integer[Tensor, " N"]
@@ -33,52 +33,56 @@ class TokenData:
     files: list[TokenFile] = field(default_factory=list)
 
     def train_on(self, device: torch.device) -> Integer[Tensor, " N"]:
-        """Return the training text where batches are gathered: on a CUDA device that has room, or as it is."""
+        """Return the training tokens, on a CUDA device if they take less than a quarter of its free memory."""
         if device.type != "cuda":
             return self.train
         free, _ = torch.cuda.mem_get_info(device)
         return self.train.to(device) if self.train.nbytes < free // 4 else self.train
 
     def release(self) -> None:
-        """Let go of what was read into memory of the tokens, which is on disk."""
+        """Drop the page cache of the token files."""
         for file in self.files:
             file.release()
 
     def check_same(self, before: Any) -> None:
-        """Raise DataError unless the texts are those of an earlier fingerprint; says what is different."""
-        told = [
-            f"the {name} text has {now['characters']:,} characters and the sha256 {now['sha256'][:16]}…, and it "
-            f"had {earlier.get('characters')} and {str(earlier.get('sha256'))[:16]}…"
-            for name, now in self.fingerprint.items()
-            if now != (earlier := entry(before, name))
-        ]
-        if told:
-            raise DataError(f"the corpus is not the one that the run began with: {'; '.join(told)}")
+        """Raise DataError, naming what differs, unless the texts have the fingerprint `before`."""
+        differences = []
+        for name, now in self.fingerprint.items():
+            # From a file, which may hold anything.
+            earlier = before.get(name) if isinstance(before, dict) else None
+            if now != earlier:
+                had = earlier if isinstance(earlier, dict) else {}
+                differences.append(
+                    f"the {name} text has {now['characters']:,} characters and the sha256 {now['sha256'][:16]}…, "
+                    f"and it had {had.get('characters')} and {str(had.get('sha256'))[:16]}…"
+                )
+        if differences:
+            raise DataError(f"the corpus is not the one that the run began with: {'; '.join(differences)}")
 
 
 class Texts:
-    """Pieces of text from one corpus or both its halves, read anew each time they are iterated."""
+    """The pieces of one or more texts, read again at each iteration."""
 
     def __init__(self, *sources: Callable[[], Iterator[str]]) -> None:
         self.sources = sources
 
     def __iter__(self) -> Iterator[str]:
-        """Yield every piece."""
         return chain.from_iterable(source() for source in self.sources)
 
 
 def tokenize(
     corpus: Corpus, make_tokenizer: Callable[[Iterable[str]], Tokenizer], block_size: int
 ) -> tuple[Tokenizer, TokenData]:
-    """Return the tokenizer of a corpus and its tokens. The text is read a piece at a time, and several times.
+    """Build the tokenizer of a corpus and encode the corpus. Reads the text piece by piece, several times.
 
     Raises:
-        DataError: If the corpus cannot be had, or there is too little in it to learn from.
+        DataError: If the corpus cannot be read, cannot be encoded, or is too small to train on.
     """
     texts = {"training": Texts(corpus.train), "validation": Texts(corpus.validation)}
-    check_distinct(Texts(*(source for text in texts.values() for source in text.sources)))
+    whole = Texts(corpus.train, corpus.validation)
+    check_distinct(whole)
     fingerprint = {name: fingerprint_of(text, name) for name, text in texts.items()}
-    tokenizer = make_tokenizer(Texts(corpus.train, corpus.validation))
+    tokenizer = make_tokenizer(whole)
     files = {name: encode(tokenizer, text, name, fingerprint[name]) for name, text in texts.items()}
     for name, file in files.items():
         if len(file) <= block_size:
@@ -88,19 +92,13 @@ def tokenize(
                 "validation_share"
             )
     train, validation = (file.tokens() for file in files.values())
-    characters = {name: int(found["characters"]) for name, found in fingerprint.items()}
-    return tokenizer, TokenData(
-        train,
-        validation,
-        sum(characters.values()),
-        characters["validation"] / len(validation),
-        fingerprint,
-        list(files.values()),
-    )
+    lengths = [found["characters"] for found in fingerprint.values()]
+    per_token = lengths[1] / len(validation)
+    return tokenizer, TokenData(train, validation, sum(lengths), per_token, fingerprint, list(files.values()))
 
 
 def check_distinct(text: Iterable[str]) -> None:
-    """Raise DataError unless there are two characters to tell apart."""
+    """Raise DataError unless the text has two distinct characters."""
     distinct: set[str] = set()
     for piece in text:
         distinct |= set(piece)
@@ -111,7 +109,7 @@ def check_distinct(text: Iterable[str]) -> None:
 
 
 def fingerprint_of(text: Iterable[str], name: str) -> dict[str, Any]:
-    """Return how many characters a text has and the SHA-256 of its UTF-8."""
+    """Return the number of characters of a text and the SHA-256 of its UTF-8; raise DataError if it has none."""
     characters, digest = 0, sha256()
     for piece in text:
         characters += len(piece)
@@ -125,10 +123,10 @@ def fingerprint_of(text: Iterable[str], name: str) -> dict[str, Any]:
 
 
 def encode(tokenizer: Tokenizer, text: Iterable[str], name: str, fingerprint: dict[str, Any]) -> TokenFile:
-    """Return the tokens of a text, which must be the same as when its fingerprint was taken."""
+    """Encode a text into a token file; raise DataError if it cannot be encoded or differs from its fingerprint."""
     file = TokenFile(tokenizer.vocab_size)
 
-    def write() -> Iterator[str]:
+    def encoded_pieces() -> Iterator[str]:
         for piece in text:
             try:
                 file.append(tokenizer.encode_array(piece))
@@ -136,12 +134,6 @@ def encode(tokenizer: Tokenizer, text: Iterable[str], name: str, fingerprint: di
                 raise DataError(f"the {name} text cannot be encoded: {error}") from error
             yield piece
 
-    if fingerprint_of(write(), name) != fingerprint:
+    if fingerprint_of(encoded_pieces(), name) != fingerprint:
         raise DataError(f"the {name} text changed while it was read: a corpus gives the same text each time")
     return file
-
-
-def entry(fingerprint: Any, name: str) -> dict[str, Any]:
-    """Return what a fingerprint, which may come from a stranger, says of one text."""
-    found = fingerprint.get(name) if isinstance(fingerprint, dict) else None
-    return found if isinstance(found, dict) else {}

@@ -1,4 +1,4 @@
-"""A model writes: the decoders, which differ in speed and not in text, sampling, and text from a prompt.
+"""Text generation: sampling, the decoders, which differ in speed but not in text, and text from a prompt.
 
-Imports `interfaces` and `nn`; types the model by `LanguageModel`, so that it knows no GPT.
+Imports `interfaces`, `nn` and `seeds`. It knows the model as a `LanguageModel`, not as a GPT.
 """

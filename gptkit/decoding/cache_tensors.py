@@ -1,4 +1,4 @@
-"""What a memory keeps: tensors, which a recorded pass writes, and constants, which it takes for granted."""
+"""Splits a cache into tensors that a captured graph updates and constants that it bakes in."""
 
 import copy
 from collections.abc import Iterable, Iterator
@@ -9,81 +9,75 @@ from torch import Tensor
 from gptkit.interfaces import LayerCache
 
 Constant = int | float | str | torch.dtype | torch.device | torch.Size | None
-NEEDS = "this decoder needs caches"
 
 
 def tensors_of(cache: LayerCache) -> dict[str, Tensor]:
-    """Return a memory's tensors, by the names of its attributes."""
+    """Return the attributes of a cache that are tensors, by name."""
     return {name: value for name, value in vars(cache).items() if isinstance(value, Tensor)}
 
 
 def constants_of(cache: LayerCache) -> dict[str, Constant]:
-    """Return what else a memory keeps.
+    """Return all other attributes of a cache, by name.
 
     Raises:
-        NotImplementedError: If that can be written.
+        NotImplementedError: If one of them is mutable, such as a list.
     """
     constants = {name: value for name, value in vars(cache).items() if not isinstance(value, Tensor)}
     for name, value in constants.items():
         if not isinstance(value, Constant):
-            raise NotImplementedError(
-                f"{NEEDS} whose state is in tensors, and {named(cache, name)} is {value!r}: make it a tensor, or "
-                "choose another decoder"
-            )
+            raise refusal("whose state is in tensors", cache, name, f"is {value!r}", "make it a tensor")
     return constants
 
 
-def copy_state(kept: LayerCache, new: LayerCache) -> None:
-    """Copy all tensors of a memory into those of another.
+def copy_state(target: LayerCache, source: LayerCache) -> None:
+    """Copy every tensor of one cache into that of another, in place.
 
     Raises:
-        NotImplementedError: If something else in it has changed, or a tensor has another size.
+        NotImplementedError: If their constants differ, or a tensor's shape or dtype does.
     """
-    now, before = constants_of(new), constants_of(kept)
-    if now != before:
-        name = next(name for name in {**before, **now} if before.get(name) != now.get(name))
-        raise NotImplementedError(
-            f"{NEEDS} whose state is in tensors, and {named(new, name)} was {before.get(name)!r} and is "
-            f"{now.get(name)!r}: make it a tensor, or choose another decoder"
-        )
-    tensors, places = tensors_of(new), tensors_of(kept)
-    for name in {**places, **tensors}:
-        if (was := kind_of(places.get(name))) != (kind := kind_of(tensors.get(name))):
-            raise NotImplementedError(
-                f"{NEEDS} that stay as large as they are, and {named(new, name)} was {was} and is {kind}: let it "
-                "have room for a whole context, or choose another decoder"
-            )
-        if tensors[name] is not places[name]:
-            places[name].copy_(tensors[name])
+    old, new = constants_of(target), constants_of(source)
+    if new != old:
+        name = next(name for name in {**old, **new} if old.get(name) != new.get(name))
+        found = f"was {old.get(name)!r} and is {new.get(name)!r}"
+        raise refusal("whose state is in tensors", source, name, found, "make it a tensor")
+    targets, sources = tensors_of(target), tensors_of(source)
+    for name in {**targets, **sources}:
+        was, now = (describe_tensor(tensors.get(name)) for tensors in (targets, sources))
+        if was != now:
+            found, advice = f"was {was} and is {now}", "let it have room for a whole context"
+            raise refusal("that stay as large as they are", source, name, found, advice)
+        if sources[name] is not targets[name]:
+            targets[name].copy_(sources[name])
 
 
-def check_apart(caches: Iterable[LayerCache]) -> None:
-    """Raise NotImplementedError if to write a memory's tensor is to write another one too."""
-    seen: dict[int, str] = {}
+def check_no_shared_storage(caches: Iterable[LayerCache]) -> None:
+    """Raise NotImplementedError if two tensors of the caches share storage: a write to one would change both."""
+    owners: dict[int, str] = {}
     for cache in caches:
         for name, tensor in tensors_of(cache).items():
-            place = tensor.untyped_storage().data_ptr()
-            if place in seen and tensor.numel():
-                raise NotImplementedError(
-                    f"{NEEDS} whose tensors lie apart, and {named(cache, name)} shares its storage with "
-                    f"{seen[place]}: copy one of them, or choose another decoder"
-                )
-            seen[place] = named(cache, name)
+            storage = tensor.untyped_storage().data_ptr()
+            if storage in owners and tensor.numel():
+                found = f"shares its storage with {owners[storage]}"
+                raise refusal("whose tensors lie apart", cache, name, found, "copy one of them")
+            owners[storage] = f"{type(cache).__name__}.{name}"
 
 
 def with_tensors(cache: LayerCache, tensors: Iterator[Tensor]) -> LayerCache:
-    """Return a memory like another that keeps other tensors, in the order of `tensors_of`."""
-    made = copy.copy(cache)
+    """Return a copy of a cache with other tensors, taken in the order of `tensors_of`."""
+    replaced = copy.copy(cache)
     for name in tensors_of(cache):
-        setattr(made, name, next(tensors))
-    return made
+        setattr(replaced, name, next(tensors))
+    return replaced
 
 
-def named(cache: LayerCache, name: str) -> str:
-    """Return the name of an attribute with that of its class."""
-    return f"{type(cache).__name__}.{name}"
+def refusal(needed: str, cache: LayerCache, attribute: str, found: str, advice: str) -> NotImplementedError:
+    """Return the error for a cache with an attribute that does not suit a decoder."""
+    return NotImplementedError(
+        f"this decoder needs caches {needed}, and {type(cache).__name__}.{attribute} {found}: {advice}, or choose "
+        "another decoder"
+    )
 
 
-def kind_of(tensor: Tensor | None) -> str:
-    """Return shape and dtype of a tensor, in words."""
+def describe_tensor(tensor: Tensor | None) -> str:
+    """Return dtype and shape in words, such as `float32 (2, 8)`."""
     return "not there" if tensor is None else f"{str(tensor.dtype).partition('.')[2]} {tuple(tensor.shape)}"

@@ -1,9 +1,8 @@
-"""The pass of one token as a function of tensors alone, compiled."""
+"""Compiles the decoding step of one token as a function of tensors alone."""
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import torch
 from jaxtyping import Float, Int
@@ -11,25 +10,26 @@ from torch import Tensor, nn
 from torch.fx import GraphModule
 
 from gptkit.decoding.cache_tensors import copy_state, with_tensors
-from gptkit.decoding.language_model import LanguageModel, decode_one_token
+from gptkit.decoding.decoder import LanguageModel, decode_one_token
 from gptkit.interfaces import LayerCache
 
 Compiled = Callable[..., Sequence[Tensor]]
 Compiler = Callable[[GraphModule, list[Tensor]], Compiled]
+BindWeights = Callable[[dict[str, Tensor]], Compiled]
 
-# At one token kernels are so short that what is between them counts.
+# With one token the kernels are so short that the calls between them count.
 QUICK_CALLS = {
-    # What calls them is C++ too.
+    # Call the kernels from C++.
     "cpp_wrapper": True,
-    # Inputs are of the kind that was compiled for: so they are chosen.
+    # The decoder has compared the layout of all inputs already.
     "size_asserts": False,
-    # To have a second core do a part of fewer numbers takes longer than to do it.
+    # Below this many elements, waking a second core takes longer than computing them.
     "cpp.min_chunk_size": 2048,
 }
 
 
 class DecodeStep(nn.Module):
-    """A model and its memories, whose tensors are given to each pass anew."""
+    """One token through a model. The tensors of the caches are arguments, because export bakes in attributes."""
 
     def __init__(self, model: LanguageModel, caches: Sequence[LayerCache]) -> None:
         super().__init__()
@@ -38,86 +38,73 @@ class DecodeStep(nn.Module):
     def forward(
         self, token: Int[Tensor, " B"], start_pos: Int[Tensor, ""], *state: Tensor
     ) -> Float[Tensor, "B V"]:
-        """Return the logits after a token that stands at position `start_pos`.
+        """Return the logits after a token at position `start_pos`.
 
         Args:
-            state: The memories' tensors, which are written.
+            state: The tensors of all caches, updated in place.
         """
-        left = iter(state)
-        kept = [with_tensors(cache, left) for cache in self.caches]
-        caches = [copy.copy(cache) for cache in kept]
+        tensors = iter(state)
+        inputs = [with_tensors(cache, tensors) for cache in self.caches]
+        # A cache may replace its tensors rather than write into them: run on copies, then write the results back.
+        caches = [copy.copy(cache) for cache in inputs]
         logits = decode_one_token(self.model, token, start_pos, caches)
-        for pair in zip(kept, caches, strict=True):
-            copy_state(*pair)
+        for target, source in zip(inputs, caches, strict=True):
+            copy_state(target, source)
         return logits
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return the model's weights and buffers by their names; those that have several, under each."""
+        """Return the model's weights and buffers by name; shared ones under each of their names."""
         weights = self.named_parameters(remove_duplicate=False)
         return dict(weights) | dict(self.named_buffers(remove_duplicate=False))
 
 
-@dataclass(frozen=True)
-class CompiledStep:
-    """A compiled pass.
+def compile_step(decode_step: DecodeStep, example: list[Tensor], compiler: Compiler) -> BindWeights:
+    """Export a decoding step and compile it for inputs with the layout of `example`.
 
-    Args:
-        run: Takes the tensors that have names, and then those that the pass itself takes.
-        names: Of weights and constants, in that order.
-        constants: Tensors that the pass made of nothing but numbers.
-    """
-
-    run: Compiled
-    names: list[str]
-    constants: dict[str, Tensor]
-
-    def bind(self, tensors: dict[str, Tensor]) -> Compiled:
-        """Return the pass, given weights by their names."""
-        held = [(self.constants | tensors)[name].detach() for name in self.names]
-        return lambda *rest: self.run(*held, *rest)
-
-
-def compile_step(decode_step: DecodeStep, example: list[Tensor], compiler: Compiler) -> CompiledStep:
-    """Return the pass compiled for inputs like these.
+    Returns a function that fills in weights and buffers by name; its result takes the inputs.
 
     Raises:
         NotImplementedError: If it cannot be compiled.
     """
     try:
-        # Traced as it runs, so that a part may be any Python whose course does not hang on the tensors.
+        # Traced by running it: a part may be any Python whose control flow does not depend on tensor values.
         exported = torch.export.export(decode_step, tuple(example), strict=False)
         names = [spec.target for spec in exported.graph_signature.input_specs if spec.target is not None]
+        # Tensors that are neither weights nor buffers, such as those that the step builds from numbers.
         constants = {name: each for name, each in exported.constants.items() if isinstance(each, Tensor)}
-        held = [(constants | decode_step.tensors())[name].detach() for name in names]
-        return CompiledStep(compiler(exported.graph_module, [*held, *example]), names, constants)
+
+        def in_order(tensors: dict[str, Tensor]) -> list[Tensor]:
+            return [(constants | tensors)[name].detach() for name in names]
+
+        compiled = compiler(exported.graph_module, [*in_order(decode_step.tensors()), *example])
+        return lambda tensors: partial(compiled, *in_order(tensors))
     except NotImplementedError:
         raise
     except Exception as error:
-        # Of many kinds: what a stranger's part does with tensors that hold nothing, and what a compiler refuses.
+        # Any error: a third-party part may fail on fake tensors, and the compiler may refuse the graph.
         raise NotImplementedError(
             f"compiling the pass of one token failed: {type(error).__name__}: {error}"
         ) from error
 
 
-def by_inductor(graph: GraphModule, example: list[Tensor]) -> Compiled:
-    """Return a graph compiled for inputs like these. On a CPU that takes a C++ compiler."""
+def inductor(graph: GraphModule, example: list[Tensor]) -> Compiled:
+    """Compile a graph for inputs with the layout of `example`. On a CPU this needs a C++ compiler."""
     is_cpu = example[0].device.type == "cpu"
     if is_cpu:
-        add_biases_apart(graph)
-    compiled: Any = torch._inductor.standalone_compile(
+        split_biases(graph)
+    return torch._inductor.standalone_compile(
         graph,
         [*example],
         dynamic_shapes="from_example_inputs",
         options={"config_patches": QUICK_CALLS if is_cpu else {}},
     )
-    return compiled
 
 
-def add_biases_apart(graph: GraphModule) -> None:
-    """Make a product with a bias a product and a sum, in place.
+def split_biases(graph: GraphModule) -> None:
+    """Replace each linear layer with a bias by a product and a sum, in place.
 
-    The sum becomes one with whatever follows, while a product that adds copies the bias first, in a call of its
-    own: 4 % of a token's time.
+    The compiler fuses the sum with what follows. A product that adds the bias copies it first, in a call of its
+    own: 4 % of the time of a token.
     """
     linear = torch.ops.aten.linear.default
     for node in graph.graph.nodes:

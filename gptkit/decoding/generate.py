@@ -1,22 +1,21 @@
-"""Writes on from some tokens: a decoder's first pass, then one token after another."""
+"""Generates tokens: prefill, then one token after another, restarting when the context is full."""
 
 from collections.abc import Iterator
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor
 
-from gptkit.decoding.decoder import CachedDecoder, Decoder, UncachedDecoder
-from gptkit.decoding.language_model import LanguageModel
-from gptkit.decoding.sampling import Sampling, check_drawn, stack_tokens
+from gptkit.decoding.decoder import CachedDecoder, Decoder, LanguageModel, UncachedDecoder
+from gptkit.decoding.sampling import NO_TOKEN, Sampling, stack_tokens
 from gptkit.nn.eval_mode import evaluating
 
 
 def choose_decoder(model: LanguageModel, decoder: Decoder | None, *, use_cache: bool) -> Decoder:
-    """Return the decoder that was given, or the plain one with or without a cache.
+    """Return the given decoder, or else the plain one with or without a cache.
 
     Raises:
-        ValueError: If the decoder is another model's, or is given although no cache is wanted.
+        ValueError: If the decoder belongs to another model, or is given with `use_cache = False`.
     """
     if decoder is None:
         return CachedDecoder(model) if use_cache else UncachedDecoder(model)
@@ -28,65 +27,52 @@ def choose_decoder(model: LanguageModel, decoder: Decoder | None, *, use_cache: 
 
 
 def stream(
-    model: LanguageModel,
+    decoder: Decoder,
     tokens: Int[Tensor, "B T"],
     max_new_tokens: int,
-    *,
     sampling: Sampling,
     generator: torch.Generator | None,
-    decoder: Decoder,
 ) -> Iterator[Int[Tensor, "N B"]]:
-    """Yield the new tokens, as many at a time as the decoder computes at once.
+    """Yield the new tokens in chunks of N, as many as the decoder computes at once.
 
     Raises:
-        ValueError: If there is no token to go on from, `max_new_tokens` is negative, or the logits hold a NaN.
+        ValueError: If `tokens` is empty, `max_new_tokens` is negative, or the logits hold a NaN.
     """
     if max_new_tokens < 0:
         raise ValueError(f"max_new_tokens must be 0 or more, found {max_new_tokens}")
     if tokens.shape[1] == 0:
         raise ValueError("there is no token to go on from: give at least one")
+    block_size = decoder.model.dims.block_size
     length, end, started = tokens.shape[1], tokens.shape[1] + max_new_tokens, -1
     while length < end:
-        start = window_start(length, model.dims.block_size)
-        with evaluating(model):
+        start = window_start(length, block_size)
+        with evaluating(decoder.model):
             if start != started:
                 logits, started = decoder.start(tokens[:, start:]), start
                 noise = sampling.noise(logits, 1, generator)
                 token, score = sampling.choose(logits, None if noise is None else noise[0])
                 new = stack_tokens([token], [score])
             else:
-                # A token that is drawn at position block_size - 1 of the window is the last behind this start.
-                count = min(decoder.chunk, end - length, start + model.dims.block_size + 1 - length)
+                # The last step of a window reads its position block_size - 1 and draws the token after it.
+                count = min(decoder.chunk, end - length, start + block_size + 1 - length)
                 noise = sampling.noise(logits, count, generator)
-                # Not the last of `tokens`, whose stride changes from token to token: that is compiled anew.
+                # Not `tokens[:, -1]`: its stride changes with each token, which would recompile the step.
                 new = decoder.decode_chunk(new[-1], count, sampling, noise)
-            check_drawn(new)
+            # Synchronises with the device.
+            if (new == NO_TOKEN).any():
+                raise ValueError(
+                    "no token can be drawn: the model's logits are not all numbers. Are its weights finite?"
+                )
             tokens = torch.cat((tokens, new.T), dim=1)
         length += len(new)
         yield new
 
 
 def window_start(length: int, block_size: int) -> int:
-    """Return the first of `length` tokens that is still in the context.
+    """Return the index of the first of `length` tokens that is in the context.
 
-    When the context is full, the older half of it is dropped, and what is left stands at position 0 again.
-    So a token costs one pass of its own, but for one in half a context.
+    When the context is full, its older half is dropped and the rest is computed again from position 0. So one
+    token in half a context costs a prefill, every other one a single step.
     """
     hop = block_size - block_size // 2
     return 0 if length <= block_size else -(-(length - block_size) // hop) * hop
-
-
-def sample(
-    logits: Float[Tensor, "B V"],
-    *,
-    temperature: float = 1.0,
-    top_k: int | None = None,
-    top_p: float | None = None,
-    generator: torch.Generator | None = None,
-) -> Int[Tensor, " B"]:
-    """Draw a token from the logits. Arguments and errors are those of `GPT.generate`."""
-    sampling = Sampling(temperature, top_k, top_p)
-    noise = sampling.noise(logits, 1, generator)
-    token, score = sampling.choose(logits, None if noise is None else noise[0])
-    check_drawn(stack_tokens([token], [score]))
-    return token

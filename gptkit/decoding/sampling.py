@@ -1,4 +1,4 @@
-"""Draws a token from logits: a pure function of them and of random numbers drawn beforehand."""
+"""Samples a token from logits, as a pure function of the logits and of random numbers drawn beforehand."""
 
 from dataclasses import dataclass
 
@@ -6,21 +6,21 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-# Stands for a token that could not be drawn.
+# Marks a token whose logits hold a NaN.
 NO_TOKEN = -1
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How a token is chosen by its logits.
+    """How a token is sampled from its logits.
 
     Args:
-        temperature: Divides the logits; 0 takes the likeliest token.
-        top_k: How many of the likeliest tokens may be drawn.
-        top_p: Share of the probability that the likeliest tokens, which may be drawn, make up.
+        temperature: Divides the logits; 0 always takes the likeliest token.
+        top_k: Draw only from this many likeliest tokens.
+        top_p: Draw only from the likeliest tokens that together have this probability.
 
     Raises:
-        ValueError: If a number is out of its range.
+        ValueError: If an argument is out of range.
 
     Source:
         Holtzman et al. 2020, arXiv:1904.09751, section 3.1 (top p); Fan et al. 2018, arXiv:1805.04833 (top k).
@@ -41,45 +41,46 @@ class Sampling:
     def noise(
         self, logits: Float[Tensor, "B V"], count: int, generator: torch.Generator | None
     ) -> Float[Tensor, "N B V"] | None:
-        """Return what `count` tokens like that of the logits are drawn with; greedy ones need nothing.
+        """Draw the random numbers for `count` tokens, N; None if the temperature is 0.
 
         Args:
-            generator: Source of the draws; PyTorch's own of the logits' device by default.
+            logits: Any of the shape, dtype and device of those to sample from.
+            generator: Source of the draws; by default PyTorch's global one of the logits' device.
         """
         if self.temperature == 0:
             return None
         device = logits.device if generator is None else generator.device
         noise = torch.empty(count, *logits.shape, dtype=logits.dtype, device=device)
-        # Token by token, so that what is drawn for one does not depend on how many are asked for at once.
-        for each in noise:
-            each.exponential_(generator=generator)
+        # One token at a time, so that its numbers do not depend on `count`.
+        for noise_of_token in noise:
+            noise_of_token.exponential_(generator=generator)
         return noise.to(logits.device)
 
     def choose(
         self, logits: Float[Tensor, "B V"], noise: Float[Tensor, "B V"] | None
     ) -> tuple[Int[Tensor, " B"], Float[Tensor, " B"]]:
-        """Return the token of each row and its score, which is NaN where the logits hold a NaN.
+        """Return the token of each row and its score, which is NaN if the logits hold a NaN.
 
-        The least of exponential waiting times with the probabilities for rates falls on each token as often as
-        its probability says. `torch.multinomial` does the same, and in addition waits for the device.
+        If each token waits an exponential time whose rate is its probability, then each is the first to
+        arrive with just that probability. `torch.multinomial` draws alike, but synchronises with the device.
 
         Args:
-            noise: Numbers drawn from the exponential distribution of rate 1; none where the temperature is 0.
+            noise: Draws from the exponential distribution of rate 1; None if the temperature is 0.
         """
         scores = logits if noise is None else self.probabilities(logits) / noise
         best = scores.max(dim=-1)
         return best.indices, best.values
 
     def probabilities(self, logits: Float[Tensor, "B V"]) -> Float[Tensor, "B V"]:
-        """Return how likely each token is to be drawn, for a temperature above 0."""
-        # Less the largest, so that no temperature is too small to divide by.
+        """Return the probability of each token, for a temperature above 0."""
+        # Subtract the largest first, so that dividing by a tiny temperature does not overflow.
         logits = (logits - logits.amax(dim=-1, keepdim=True)) / self.temperature
         if self.top_k is not None:
-            least = logits.topk(min(self.top_k, logits.shape[-1])).values[:, -1:]  # (B, 1)
-            logits = logits.masked_fill(logits < least, -torch.inf)
+            lowest = logits.topk(min(self.top_k, logits.shape[-1])).values[:, -1:]  # (B, 1)
+            logits = logits.masked_fill(logits < lowest, -torch.inf)
         if self.top_p is not None:
             ordered, order = logits.sort(dim=-1, descending=True)
-            # A token is dropped if those likelier than it already make up the share.
+            # A token is dropped if the likelier ones already have probability top_p.
             probabilities = ordered.softmax(dim=-1)
             dropped = probabilities.cumsum(dim=-1) - probabilities >= self.top_p
             logits = logits.masked_fill(dropped.scatter(-1, order, dropped), -torch.inf)
@@ -87,14 +88,8 @@ class Sampling:
 
 
 def stack_tokens(tokens: list[Int[Tensor, " B"]], scores: list[Float[Tensor, " B"]]) -> Int[Tensor, "N B"]:
-    """Return tokens chosen one after another, or NO_TOKEN where a score is NaN.
+    """Stack the tokens of successive steps, with NO_TOKEN where a score is NaN.
 
-    To look at each score as soon as it is there would make a device wait, and cost a CPU three operations a token.
+    Checking each score at once would synchronise with the device, and cost a CPU three operations per token.
     """
     return torch.stack(tokens).masked_fill(torch.stack(scores).isnan(), NO_TOKEN)
-
-
-def check_drawn(tokens: Int[Tensor, "N B"]) -> None:
-    """Raise ValueError if a token could not be drawn."""
-    if (tokens == NO_TOKEN).any():
-        raise ValueError("no token can be drawn: the model's logits are not all numbers. Are its weights finite?")

@@ -1,12 +1,11 @@
-"""Text from a model: a prompt in, pieces of text out as they are written."""
+"""Text from a model: takes a prompt, yields pieces of text as they are generated."""
 
 from collections.abc import Iterator
 
 import torch
 
-from gptkit.decoding.decoder import Decoder
+from gptkit.decoding.decoder import Decoder, LanguageModel
 from gptkit.decoding.generate import choose_decoder, stream
-from gptkit.decoding.language_model import LanguageModel
 from gptkit.decoding.sampling import Sampling
 from gptkit.interfaces import Tokenizer
 from gptkit.seeds import generator
@@ -27,20 +26,17 @@ def stream_text(
     use_cache: bool = True,
     decoder: Decoder | None = None,
 ) -> Iterator[str]:
-    """Yield what the model writes after a prompt, piece by piece.
+    """Yield the text that the model generates after a prompt, piece by piece.
 
     Args:
-        max_new_tokens: The most tokens to write.
-        sample_index: Number of the sample: each draws from its own seed, however many there are.
-        stop: Text before which to stop.
-        temperature: Divides the logits; 0 takes the likeliest token.
-        top_k: How many of the likeliest tokens may be drawn.
-        top_p: Share of the probability that the likeliest tokens, which may be drawn, make up.
-        use_cache: Whether each layer keeps the keys and values of earlier tokens.
-        decoder: What computes the tokens, such as a `CompiledDecoder` of this model; it does not change the text.
+        sample_index: Number of the sample. Each has its own seed, however many are generated.
+        stop: Stop before this text.
+        temperature: As in `Sampling`, like `top_k` and `top_p`.
+        use_cache: Whether each layer caches the keys and values of earlier tokens.
+        decoder: Computes the tokens, for example a `CompiledDecoder` of this model. It does not change the text.
 
     Raises:
-        ValueError: If the prompt is empty or cannot be encoded, or a number is out of its range.
+        ValueError: If the prompt is empty or cannot be encoded, or an argument is out of range.
     """
     sampling = Sampling(temperature, top_k, top_p)
     decoder = choose_decoder(model, decoder, use_cache=use_cache)
@@ -50,22 +46,15 @@ def stream_text(
         raise ValueError("the prompt is empty: give at least one character")
     if stop == "":
         raise ValueError("the text to stop at is empty: give at least one character")
-    device = next(model.parameters()).device
-    new = stream(
-        model,
-        torch.tensor([tokenizer.encode(prompt)], device=device),
-        max_new_tokens,
-        sampling=sampling,
-        generator=generator(seed, "sample", sample_index),
-        decoder=decoder,
-    )
-    # One copy from the device for each burst.
+    tokens = torch.tensor([tokenizer.encode(prompt)], device=next(model.parameters()).device)
+    new = stream(decoder, tokens, max_new_tokens, sampling, generator(seed, "sample", sample_index))
+    # One copy from the device for each chunk.
     pieces = decoded(tokenizer, (token for chunk in new for token in chunk[:, 0].tolist()))
     return pieces if stop is None else until(pieces, stop)
 
 
 def default_prompt(tokenizer: Tokenizer) -> str:
-    """Return a newline, or the first token's text where the vocabulary has no newline."""
+    """Return a newline, or the text of the first token if the vocabulary has no newline."""
     try:
         return "\n" if tokenizer.encode("\n") else tokenizer.decode([0])
     except ValueError:
@@ -73,13 +62,13 @@ def default_prompt(tokenizer: Tokenizer) -> str:
 
 
 def decoded(tokenizer: Tokenizer, ids: Iterator[int]) -> Iterator[str]:
-    """Yield the text of tokens as soon as they make up whole characters."""
+    """Yield the text of tokens as soon as their characters are complete."""
     waiting: list[int] = []
     sent = 0
     for token in ids:
         waiting.append(token)
         text = tokenizer.decode(waiting)
-        # U+FFFD at the end may be the beginning of a character; what stands before it will not change.
+        # U+FFFD at the end may be an incomplete character. The text before it is final.
         whole = text.removesuffix("\ufffd")
         if len(whole) > sent:
             yield whole[sent:]
@@ -89,7 +78,7 @@ def decoded(tokenizer: Tokenizer, ids: Iterator[int]) -> Iterator[str]:
 
 
 def until(pieces: Iterator[str], stop: str) -> Iterator[str]:
-    """Yield text up to the first place where it says `stop`."""
+    """Yield text up to the first occurrence of `stop`."""
     held = ""
     for piece in pieces:
         held += piece
@@ -97,7 +86,7 @@ def until(pieces: Iterator[str], stop: str) -> Iterator[str]:
         if found:
             yield before
             return
-        # The end of the text may be the beginning of `stop`: hold back as much as could be.
+        # The end of the text may be the beginning of `stop`: hold that much back.
         ready = len(held) - len(stop) + 1
         if ready > 0:
             yield held[:ready]

@@ -1,14 +1,13 @@
-"""The nine interfaces. A part is a class that inherits one of them.
+"""The nine interfaces of parts, and the types that they exchange. A part is a class that inherits an interface.
 
-The positional parameters of an interface's constructor are what every part of that kind is handed. The
+The positional parameters of an interface's constructor are what the model passes to every part of that kind. The
 keyword-only, annotated parameters that a part adds are its options in a recipe.
 
 Axes: B batch, T time, S time of the keys (S >= T), C channels (n_embd), H heads, D head width (C = H·D),
 V vocabulary.
 """
 
-from gptkit.interfaces.attention import Attention
-from gptkit.interfaces.attention_context import AttentionContext, LayerCache
+from gptkit.interfaces.attention import Attention, AttentionContext, LayerCache
 from gptkit.interfaces.block import Block, BlockParts
 from gptkit.interfaces.corpus import Corpus
 from gptkit.interfaces.dims import Dims, Probability
@@ -40,7 +39,7 @@ __all__ = [
     "Tokenizer",
 ]
 
-# By the name that a recipe's key, the command line and the folder of its built-ins share.
+# Each interface by its name in recipes, on the command line and as a folder of components.
 KINDS: dict[str, type] = {
     "attention": Attention,
     "feed_forward": FeedForward,

@@ -1,14 +1,14 @@
-"""What yields the text to learn from."""
+"""Corpus: the text to train and validate on."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
 
 class Corpus(ABC):
-    """Yields text to train on and text to validate on, in pieces of any length, the same each time it is asked.
+    """Yields the training text and the validation text, in pieces of any length. Every call yields the same text.
 
     Raises:
-        DataError: From either method, if the text cannot be had.
+        DataError: From either method, if the text cannot be read.
     """
 
     @abstractmethod
@@ -17,4 +17,4 @@ class Corpus(ABC):
 
     @abstractmethod
     def validation(self) -> Iterator[str]:
-        """Yield the validation text, none of it in the training text."""
+        """Yield the validation text, which shares nothing with the training text."""

@@ -1,4 +1,4 @@
-"""The sizes of a model."""
+"""Dims: the sizes of a model."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -10,14 +10,14 @@ Probability = Annotated[float, Field(ge=0, lt=1)]
 
 @dataclass(frozen=True, kw_only=True)
 class Dims:
-    """The sizes that every part may need.
+    """The sizes that the model passes to every part.
 
     Args:
-        block_size: The longest context, in tokens.
-        dropout: Share of activations that are zeroed while training.
+        block_size: Longest context, in tokens.
+        dropout: Share of activations zeroed in training.
 
     Raises:
-        ValueError: If the heads do not divide the channels.
+        ValueError: If `n_head` does not divide `n_embd`.
     """
 
     n_layer: PositiveInt
@@ -38,5 +38,5 @@ class Dims:
 
     @property
     def head_width(self) -> int:
-        """Channels of one head, D."""
+        """Channels per head, D."""
         return self.n_embd // self.n_head

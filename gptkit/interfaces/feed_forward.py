@@ -1,4 +1,4 @@
-"""What transforms each position."""
+"""Feed-forward: transforms each position by itself."""
 
 from abc import ABC, abstractmethod
 
@@ -9,11 +9,11 @@ from gptkit.interfaces.dims import Dims
 
 
 class FeedForward(nn.Module, ABC):
-    """Transforms each position alone."""
+    """Transforms each position independently of the others."""
 
     def __init__(self, dims: Dims) -> None:
         super().__init__()
 
     @abstractmethod
     def forward(self, x: Float[Tensor, "B T C"]) -> Float[Tensor, "B T C"]:
-        """Return every position, transformed."""
+        """Transform each position."""

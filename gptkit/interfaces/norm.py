@@ -1,4 +1,4 @@
-"""What rescales each position."""
+"""Norm: rescales the channels of each position."""
 
 from abc import ABC, abstractmethod
 
@@ -9,11 +9,11 @@ from gptkit.interfaces.dims import Dims
 
 
 class Norm(nn.Module, ABC):
-    """Rescales each position's channels."""
+    """Rescales the channels of each position independently of the others."""
 
     def __init__(self, dims: Dims) -> None:
         super().__init__()
 
     @abstractmethod
     def forward(self, x: Float[Tensor, "B T C"]) -> Float[Tensor, "B T C"]:
-        """Return every position, rescaled."""
+        """Rescale each position."""

@@ -1,4 +1,4 @@
-"""What changes the weights."""
+"""Optimizer: updates the weights."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -9,11 +9,11 @@ from torch import nn
 
 @dataclass(frozen=True)
 class ParameterGroups:
-    """A model's parameters by what they do, because optimizers treat them apart.
+    """A model's parameters by role, because optimizers treat roles differently. Each is in exactly one group.
 
     Args:
-        matrices: Weights of the blocks with two or more axes.
-        embeddings: Every other weight with two or more axes: tables of tokens and positions, and the head.
+        matrices: Parameters of the blocks with two or more axes.
+        embeddings: All other parameters with two or more axes: token and position embeddings, and the head.
         vectors: Biases and gains.
     """
 
@@ -23,8 +23,8 @@ class ParameterGroups:
 
 
 class Optimizer(ABC):
-    """Makes a `torch.optim.Optimizer` for a model's parameters. The schedule scales each group's rate."""
+    """Builds a `torch.optim.Optimizer`. The schedule scales the `lr` of each of its parameter groups."""
 
     @abstractmethod
     def build(self, groups: ParameterGroups) -> torch.optim.Optimizer:
-        """Return an optimizer of all the parameters in the groups."""
+        """Build an optimizer of all parameters in the groups."""

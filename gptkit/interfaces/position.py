@@ -1,4 +1,4 @@
-"""What tells a model where its tokens stand."""
+"""Position: tells the model where each token stands."""
 
 from abc import ABC
 
@@ -9,17 +9,17 @@ from gptkit.interfaces.dims import Dims
 
 
 class Position(nn.Module, ABC):
-    """Tells the model where a token stands: by adding to embeddings, by turning queries and keys, or both."""
+    """Encodes positions: adds to embeddings, rotates queries and keys, or both. By default it does neither."""
 
     def __init__(self, dims: Dims) -> None:
         super().__init__()
 
     def embed(self, x: Float[Tensor, "B T C"], start_pos: int | Int[Tensor, ""]) -> Float[Tensor, "B T C"]:
-        """Add to the embeddings of tokens whose first stands at position `start_pos`, counted from 0."""
+        """Add to the embeddings of positions `start_pos`, `start_pos` + 1, …, counted from 0."""
         return x
 
     def rotate(
         self, q: Float[Tensor, "B H T D"], k: Float[Tensor, "B K T D"], start_pos: int | Int[Tensor, ""]
     ) -> tuple[Float[Tensor, "B H T D"], Float[Tensor, "B K T D"]]:
-        """Turn the queries and keys of tokens whose first stands at position `start_pos`, counted from 0."""
+        """Rotate the queries and keys of positions `start_pos`, `start_pos` + 1, …, counted from 0."""
         return q, k

@@ -1,4 +1,4 @@
-"""What names the slow part that another one must equal."""
+"""HasReference: names a plain part that a fast part must equal."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -7,21 +7,21 @@ from torch import Tensor, nn
 
 
 class HasReference(ABC):
-    """A promise that a part adds to its interface: to compute what a slower, plainer part computes.
+    """Promises that a part computes what a slower, plainer part computes. Inherit it beside the interface.
 
-    `gptkit.testing` holds the part to it: same weights, same input, equal output and equal gradients.
+    `gptkit.testing` checks the promise: with the same weights and input, output and gradients must be equal.
     """
 
     @abstractmethod
     def reference(self) -> nn.Module:
-        """Return the plain part, for the same sizes and with the same options; its weights do not matter."""
+        """Build the plain part with the same sizes and options. Its weights are replaced before it is compared."""
 
     def reference_weights(self, own: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        """Return weights of this part by the names and in the layout that the reference has for them.
+        """Convert this part's weights to the reference's names and layout. Gradients flow back through this.
 
-        Gradients flow back through it. By default both have the same names and layout.
+        By default names and layout are the same.
 
         Args:
-            own: By the names of this part's `state_dict`.
+            own: This part's weights by the names in its `state_dict`.
         """
         return own

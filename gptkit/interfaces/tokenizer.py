@@ -1,4 +1,4 @@
-"""What turns text into tokens and back."""
+"""Tokenizer: converts between text and token ids."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
@@ -9,9 +9,10 @@ from jaxtyping import Integer
 
 
 class Tokenizer(ABC):
-    """Turns text into token ids and back. Its vocabulary may come from the text it is made with.
+    """Converts between text and token ids. A corpus is encoded piece by piece.
 
-    That text comes in pieces, which can be iterated more than once. A corpus is encoded piece by piece too.
+    Args:
+        text: The corpus, in pieces, from which to build the vocabulary. It can be iterated more than once.
     """
 
     def __init__(self, text: Iterable[str]) -> None:
@@ -20,18 +21,18 @@ class Tokenizer(ABC):
     @property
     @abstractmethod
     def vocab_size(self) -> int:
-        """Number of distinct tokens: ids run from 0 to one less."""
+        """Number of distinct tokens. Ids run from 0 to one less."""
 
     @abstractmethod
     def encode(self, text: str) -> list[int]:
         """Return the ids of a text.
 
         Raises:
-            ValueError: If the text holds what this vocabulary does not.
+            ValueError: If the vocabulary cannot express the text.
         """
 
     def encode_array(self, text: str) -> Integer[np.ndarray, " N"]:
-        """Return what `encode` returns, as an array; a tokenizer with a faster way than through a list says how.
+        """Return the ids of a text as an array. Override this if there is a faster way than through a list.
 
         Raises:
             ValueError: As `encode` does.
@@ -40,7 +41,7 @@ class Tokenizer(ABC):
 
     @abstractmethod
     def decode(self, ids: Sequence[int]) -> str:
-        """Return the text of some ids."""
+        """Return the text of the ids."""
 
     @abstractmethod
     def to_json(self) -> dict[str, Any]:
@@ -49,4 +50,4 @@ class Tokenizer(ABC):
     @classmethod
     @abstractmethod
     def from_json(cls, saved: dict[str, Any]) -> "Tokenizer":
-        """Return the tokenizer that `to_json` described."""
+        """Restore a tokenizer from the result of `to_json`."""

@@ -1,4 +1,4 @@
-"""Activations computed twice instead of kept: time for memory."""
+"""Activation checkpointing: recompute a block's activations in the backward pass instead of storing them."""
 
 from collections.abc import Iterable
 from types import MethodType
@@ -12,31 +12,27 @@ from gptkit.interfaces import AttentionContext, Block
 
 
 def checkpoint_activations(blocks: Iterable[nn.Module], wanted: bool) -> None:
-    """Let each block keep its input alone for the backward pass and compute the rest again there, or keep all.
+    """Switch activation checkpointing of each block on or off.
 
-    It changes no number: dropout draws the same again. In eval mode and without gradients nothing is different.
+    A checkpointed block stores only its input for the backward pass. No number changes: the recomputation draws
+    the same dropout. In eval mode and without gradients it has no effect.
 
     Source:
         Chen et al. 2016, arXiv:1604.06174, section 3.
     """
     for block in blocks:
         if wanted:
-            # In the instance, so that neither the names of weights nor the class that others may share change.
-            # Bound, and no closure, so that a copy of the block calls the copy.
-            block.__dict__["forward"] = MethodType(recomputed, block)
-        elif is_recomputed(block):
+            # On the instance: parameter names and the class, which other models share, stay as they are.
+            # A bound method rather than a closure, so that a deep copy of the block runs the copy.
+            block.__dict__["forward"] = MethodType(checkpointed_forward, block)
+        elif getattr(block.__dict__.get("forward"), "__func__", None) is checkpointed_forward:
             del block.__dict__["forward"]
 
 
-def is_recomputed(block: nn.Module) -> bool:
-    """Return whether a block computes its activations again in the backward pass."""
-    return getattr(block.__dict__.get("forward"), "__func__", None) is recomputed
-
-
-def recomputed(
+def checkpointed_forward(
     block: Block, x: Float[Tensor, "B T C"], ctx: AttentionContext = AttentionContext()
 ) -> Float[Tensor, "B T C"]:
-    """Return what a block returns, keeping only its input where there will be a backward pass."""
+    """Run a block's own forward, storing only its input if a backward pass may follow."""
     forward = type(block).forward
     if not (block.training and torch.is_grad_enabled()):
         return forward(block, x, ctx)

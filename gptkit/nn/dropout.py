@@ -1,8 +1,8 @@
-"""Dropout with cheap random bits, on a CPU; PyTorch's own elsewhere.
+"""Dropout whose random bits are cheap on a CPU; on other devices and when compiled, PyTorch's own.
 
-PyTorch draws a 64-bit number from a serial Mersenne twister for each element. Sixteen bits decide as well, so one
-draw serves four elements, and SFC64 draws in half the time. In a step of `gpt_small` the draws took 2.1 of 8.5
-seconds, and take 0.2.
+PyTorch draws 64 bits per element from a serial Mersenne twister. Here 16 bits decide, so that one 64-bit draw
+serves four elements, and SFC64 draws them in half the time. In a step of `gpt_small` of 8.5 seconds, drawing took
+2.1 seconds and takes 0.2.
 """
 
 import numpy as np
@@ -11,14 +11,15 @@ from jaxtyping import Float, Num
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+# Values of the 16 bits that decide about an element. A rate is rounded to a multiple of 1 / LEVELS.
 LEVELS = 2**16
-LOWEST = -(2**15)  # of 16 bits, read as a signed number
-# Outside these a rate is further than 1% from the nearest multiple of 1/LEVELS, or no rate at all.
+LOWEST_INT16 = -(2**15)
+# Rates outside these would be off by more than 1%, or become 0 or 1: PyTorch's dropout takes them.
 FINEST, COARSEST = 100 / LEVELS, 1 - 100 / LEVELS
 
 
 class Dropout(nn.Module):
-    """Zeroes each element with probability `p` in training, and scales the others so that the mean stays.
+    """Zeroes each element with probability `p` in training and divides the others by 1 - p, which keeps the mean.
 
     Source:
         Srivastava et al. 2014, "Dropout: A Simple Way to Prevent Neural Networks from Overfitting".
@@ -29,53 +30,50 @@ class Dropout(nn.Module):
         self.p = p
 
     def forward(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-        """Return what is kept."""
+        """Apply dropout in training; return `x` itself in eval mode."""
         return dropout(x, self.p, self.training)
 
     def extra_repr(self) -> str:
-        """Return the rate, for whoever prints the model."""
+        """Show the rate when the model is printed."""
         return f"p={self.p}"
 
 
 def dropout(x: Float[Tensor, "..."], p: float, training: bool) -> Float[Tensor, "..."]:
-    """Return `x`, in training with each element zeroed with probability `p` and the others scaled by 1 / (1 - p).
-
-    The draws are PyTorch's, so that its seed decides them.
-    """
+    """Apply dropout at rate `p` if `training`. PyTorch's global generator seeds the draws."""
     if not training or p == 0:
         return x
-    # Compiled, the draws must be known as such, so that a pass that is computed again repeats them.
+    # The compiler has to see a random operator of PyTorch's, so that recomputation repeats its draws.
     if x.device.type != "cpu" or torch.compiler.is_compiling() or not FINEST <= p <= COARSEST:
         return F.dropout(x, p)
-    dropped = round(p * LEVELS)
-    # In place: fresh memory costs more than the product.
-    return (x * keep(x, dropped)).mul_(LEVELS / (LEVELS - dropped))
+    dropped_levels = round(p * LEVELS)
+    # In place: allocating another result costs more than the product.
+    return (x * keep_mask(x, dropped_levels)).mul_(LEVELS / (LEVELS - dropped_levels))
 
 
-def keep(
+def keep_mask(
     x: Float[Tensor, "..."],
-    dropped: int,
+    dropped_levels: int,
     generator: torch.Generator | None = None,
     *,
     dtype: torch.dtype = torch.int8,
 ) -> Num[Tensor, "..."]:
-    """Return 1 for each element of something like `x` that stays, and 0 for the others.
+    """Draw a mask of the shape of `x`: 1 where an element is kept, 0 where it is dropped.
 
     Args:
-        dropped: How many of `LEVELS` equally likely draws drop an element.
-        generator: PyTorch's, which gives the seed; its own by default.
-        dtype: Of the result. One byte is little to keep for a backward pass, and not a Boolean one, with which a
-            product takes twice as long.
+        dropped_levels: How many of the `LEVELS` equally likely values drop an element.
+        generator: Seeds the draws; PyTorch's global generator by default.
+        dtype: One byte is cheap to store for the backward pass. It is not bool, because multiplying by bool takes
+            twice as long.
     """
     seed = torch.randint(2**63 - 1, (), generator=generator)
     bits = random_bits(-(-x.numel() // 4), seed).view(torch.int16)[: x.numel()].view(x.shape)
-    return torch.ge(bits, LOWEST + dropped, out=torch.empty(x.shape, dtype=dtype))
+    return torch.ge(bits, LOWEST_INT16 + dropped_levels, out=torch.empty(x.shape, dtype=dtype))
 
 
-# An operator, so that a step can be gone through with tensors that hold no numbers, such as a seed.
+# A custom operator, so that a step also runs on fake tensors, whose seed has no value.
 @torch.library.custom_op("gptkit::random_bits", mutates_args=())
 def random_bits(words: int, seed: Tensor) -> Tensor:
-    """Return as many 64-bit words of random bits.
+    """Return `words` 64-bit words of random bits.
 
     Source:
         Doty-Humphrey, PractRand 0.94 (SFC64, as NumPy has it).
@@ -84,6 +82,6 @@ def random_bits(words: int, seed: Tensor) -> Tensor:
 
 
 @random_bits.register_fake
-def words_like(words: int, seed: Tensor) -> Tensor:
-    """Return as many words, that say nothing."""
+def fake_random_bits(words: int, seed: Tensor) -> Tensor:
+    """Fake kernel: an uninitialised tensor of that shape."""
     return seed.new_empty(words, dtype=torch.int64)

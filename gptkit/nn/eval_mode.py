@@ -1,4 +1,4 @@
-"""A model looked at rather than trained: dropout off, no gradients."""
+"""Evaluation mode: dropout off, no gradients."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,13 +9,13 @@ from torch import nn
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Put a model in eval mode without gradients, and back each part of it as it was."""
-    trained = [module for module in model.modules() if module.training]
-    if trained:
+    """Put a model in eval mode without gradients; afterwards restore the mode of each submodule."""
+    in_training = [module for module in model.modules() if module.training]
+    if in_training:
         model.eval()
     try:
         with torch.no_grad():
             yield
     finally:
-        for module in trained:
+        for module in in_training:
             module.training = True

@@ -1,4 +1,4 @@
-"""What `relu`, `gelu` and `relu2` share: widen, activate, narrow."""
+"""The base class of `relu`, `gelu` and `relu2`: widen, activate, narrow."""
 
 from abc import abstractmethod
 
@@ -12,10 +12,10 @@ from gptkit.nn.layers import Linear
 
 
 class TwoLayerFeedForward(FeedForward):
-    """Two linear layers with an activation between. Subclasses differ only in `activate`.
+    """Two linear layers with an activation between them. Subclasses define `activate`.
 
     Args:
-        expand: Width between the layers, in multiples of the channels.
+        expand: Width of the hidden layer, in multiples of n_embd.
         bias: Whether the layers have biases.
 
     Source:
@@ -30,8 +30,8 @@ class TwoLayerFeedForward(FeedForward):
 
     @abstractmethod
     def activate(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-        """Return the activation of each element."""
+        """Apply the activation to each element."""
 
     def forward(self, x: Float[Tensor, "B T C"]) -> Float[Tensor, "B T C"]:
-        """Return every position, transformed."""
+        """Transform each position."""
         return self.resid_dropout(self.narrow(self.activate(self.widen(x))))

@@ -1,4 +1,4 @@
-"""The static key/value cache: allocated once, written in place, its position never leaving the device."""
+"""A static key/value cache: allocated once, written in place, indexed by a position that stays on the device."""
 
 import torch
 from jaxtyping import Float, Int
@@ -10,11 +10,11 @@ from gptkit.interfaces import LayerCache
 class KVCache(LayerCache):
     """Keys and values of a fixed number of positions.
 
-    Slot i holds position i. Slots not yet written hold zeros and must be hidden by the caller's `attn_mask`,
-    so that shapes stay the same from token to token and nothing is recompiled.
+    Slot i holds position i. `update` returns every slot, written or not, so that shapes are the same for each
+    token and nothing is recompiled. Slots not yet written hold zeros; the caller's `attn_mask` must hide them.
 
     Args:
-        like: A tensor whose dtype and device the cache takes.
+        like: A tensor of the dtype and on the device that the cache is to have.
     """
 
     def __init__(self, batch_size: int, n_head: int, length: int, head_width: int, *, like: Tensor) -> None:

@@ -1,29 +1,25 @@
-"""The two layers with weights that most parts are made of, drawn as the field draws them: from N(0, 0.02)."""
+"""The two layers with weights that most parts use, initialised from N(0, 0.02) as in GPT-2.
+
+Source:
+    Radford et al. 2018, "Improving Language Understanding by Generative Pre-Training", section 4.1.
+"""
 
 from torch import nn
 
 
 class Linear(nn.Linear):
-    """`nn.Linear` with weights from N(0, 0.02) and biases of zero.
-
-    Source:
-        Radford et al. 2018, "Improving Language Understanding by Generative Pre-Training", section 4.1.
-    """
+    """`nn.Linear` with weights from N(0, 0.02) and biases of zero."""
 
     def reset_parameters(self) -> None:
-        """Draw the weights anew."""
+        """Draw new weights."""
         nn.init.normal_(self.weight, std=0.02)
         if self.bias is not None:
             nn.init.zeros_(self.bias)
 
 
 class Embedding(nn.Embedding):
-    """`nn.Embedding` with weights from N(0, 0.02).
-
-    Source:
-        Radford et al. 2018, "Improving Language Understanding by Generative Pre-Training", section 4.1.
-    """
+    """`nn.Embedding` with weights from N(0, 0.02)."""
 
     def reset_parameters(self) -> None:
-        """Draw the table anew."""
+        """Draw new weights."""
         nn.init.normal_(self.weight, std=0.02)

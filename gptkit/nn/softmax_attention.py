@@ -1,4 +1,4 @@
-"""What `naive`, `fused`, `sdpa`, `tiled` share: one layout of the weights, and the promise to compute the same."""
+"""The base class of exact softmax attentions: projections, cache and dropout; subclasses compute the softmax."""
 
 import math
 from abc import abstractmethod
@@ -16,7 +16,7 @@ from gptkit.nn.layers import Linear
 
 
 def causal_mask(q: Float[Tensor, "B H T D"], k: Float[Tensor, "B H S D"]) -> Bool[Tensor, "T S"]:
-    """Return which key each query sees under the causal rule: query i sees keys up to S - T + i."""
+    """Return the causal `attn_mask`, aligned bottom-right: query i attends to keys up to S - T + i."""
     T, S = q.shape[2], k.shape[2]
     return torch.ones(T, S, dtype=torch.bool, device=q.device).tril(S - T)
 
@@ -26,15 +26,15 @@ def sdpa(
     k: Float[Tensor, "B H S D"],
     v: Float[Tensor, "B H S D"],
     attn_mask: Bool[Tensor, "..."] | None,
-    drop: float,
+    dropout_p: float,
 ) -> Float[Tensor, "B H T D"]:
-    """Return what `attend` does, by the kernel that PyTorch has for this input."""
-    # `is_causal` skips the masked half but aligns top-left, so it is right for square inputs alone.
+    """Compute `attend` by the kernel that PyTorch selects, with dropout of weights at rate `dropout_p`."""
+    # `is_causal` skips the masked half, but aligns top-left: right only where T = S.
     if attn_mask is None and q.shape[2] == k.shape[2]:
-        return F.scaled_dot_product_attention(q, k, v, dropout_p=drop, is_causal=True)
-    # PyTorch broadcasts a mask that has at least the last two axes.
+        return F.scaled_dot_product_attention(q, k, v, dropout_p=dropout_p, is_causal=True)
+    # PyTorch broadcasts a mask only if it has at least two axes.
     attn_mask = torch.atleast_2d(causal_mask(q, k) if attn_mask is None else attn_mask)
-    return F.scaled_dot_product_attention(q, k, v, attn_mask=attn_mask, dropout_p=drop)
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=attn_mask, dropout_p=dropout_p)
 
 
 def batched_attention(
@@ -42,25 +42,29 @@ def batched_attention(
     k: Float[Tensor, "B H S D"],
     v: Float[Tensor, "B H S D"],
     attn_mask: Bool[Tensor, "..."] | None,
-    drop: float,
+    dropout_p: float,
 ) -> Float[Tensor, "B H T D"]:
-    """Return what `attend` does, all heads at once: they are one more batch axis of the two products."""
+    """Compute `attend` by two batched products, with the heads as one more batch axis, and dropout of weights."""
     attn_mask = causal_mask(q, k) if attn_mask is None else attn_mask
-    # Scaling the queries touches T·D numbers, scaling the scores T·S.
+    # Scaling the queries costs T·D multiplications, scaling the scores T·S.
     scores = (q / math.sqrt(q.shape[3])) @ k.mT  # (B, H, T, D) @ (B, H, D, S) -> (B, H, T, S)
     weights = scores.masked_fill(~attn_mask, -math.inf).softmax(dim=-1)
-    return dropout(weights, drop, training=True) @ v  # (B, H, T, D)
+    return dropout(weights, dropout_p, training=True) @ v  # (B, H, T, D)
 
 
 class SoftmaxAttention(Attention):
-    """Exact causal softmax attention. Subclasses differ only in how `attend` computes it.
+    """Exact causal softmax attention. Subclasses define `attend`, and differ only in how they compute it.
 
-    To inherit this class is to claim that `attend` equals the one of `naive`. The packed projections are
-    the same in all of them, so that a checkpoint moves from one to another unchanged.
+    To inherit this class is to promise that `attend` equals that of `naive`. All subclasses have the same packed
+    projections, so a checkpoint moves between them unchanged.
+
+    Dropout acts on the attention weights and on the output. A subclass that computes the weights applies
+    `self.attn_dropout` to them; one that calls a kernel passes it the rate, `self.dropout` in training and 0 in
+    eval mode.
 
     Args:
         qkv_bias: Whether the projection to queries, keys and values has a bias.
-        out_bias: Whether the output projection has one.
+        out_bias: Whether the output projection has a bias.
 
     Source:
         Vaswani et al. 2017, arXiv:1706.03762, section 3.2.
@@ -68,10 +72,16 @@ class SoftmaxAttention(Attention):
 
     def __init__(self, dims: Dims, *, qkv_bias: bool = False, out_bias: bool = True) -> None:
         super().__init__(dims)
-        self.n_head, self.head_width, self.dropout = dims.n_head, dims.head_width, dims.dropout
+        self.n_head, self.head_width = dims.n_head, dims.head_width
         self.qkv = Linear(dims.n_embd, 3 * dims.n_embd, bias=qkv_bias)
         self.out = Linear(dims.n_embd, dims.n_embd, bias=out_bias)
+        self.attn_dropout = Dropout(dims.dropout)
         self.resid_dropout = Dropout(dims.dropout)
+
+    @property
+    def dropout(self) -> float:
+        """Rate of the dropout on attention weights, in training and in eval mode."""
+        return self.attn_dropout.p
 
     @abstractmethod
     def attend(
@@ -81,16 +91,17 @@ class SoftmaxAttention(Attention):
         v: Float[Tensor, "B H S D"],
         attn_mask: Bool[Tensor, "..."] | None = None,
     ) -> Float[Tensor, "B H T D"]:
-        """Return, for each query, the mean of the values it sees, weighted by the softmax of q·k / √D.
+        """Compute softmax(q·k / √D)·v over the keys that each query attends to.
 
         Args:
-            attn_mask: Broadcastable to (B, H, T, S); None is the causal rule. Every query must see a key.
+            attn_mask: True where a query attends to a key; broadcastable to (B, H, T, S). None is the causal mask,
+                aligned bottom-right. Every query must have at least one key.
         """
 
     def forward(
         self, x: Float[Tensor, "B T C"], ctx: AttentionContext = AttentionContext()
     ) -> Float[Tensor, "B T C"]:
-        """Return what each position gathered from those it may see."""
+        """Return the attention output."""
         q, k, v = rearrange(self.qkv(x), "B T (three H D) -> three B H T D", three=3, H=self.n_head)
         q, k = ctx.rotate(q, k)
         k, v = ctx.update(k, v)
@@ -98,5 +109,5 @@ class SoftmaxAttention(Attention):
         return self.resid_dropout(self.out(rearrange(y, "B H T D -> B T (H D)")))
 
     def new_cache(self, batch_size: int, length: int) -> KVCache:
-        """Return an empty cache of keys and values."""
+        """Return an empty key/value cache for `length` positions."""
         return KVCache(batch_size, self.n_head, length, self.head_width, like=self.out.weight)

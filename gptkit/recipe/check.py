@@ -1,8 +1,9 @@
-"""Finds everything that is wrong with a recipe, including what its parts refuse, before any weight exists."""
+"""Finds everything that is wrong with a recipe, including what its parts refuse, before weights are allocated."""
 
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 
 import torch
 
@@ -12,15 +13,15 @@ from gptkit.recipe.assemble import Assembler
 from gptkit.recipe.read import Recipe
 from gptkit.recipe.resolve import resolve
 from gptkit.recipe.resolved import Auto, Choice
-from gptkit.recipe.values import spell
+from gptkit.recipe.values import dotted_key
 from gptkit.registry.loader import Plugins
 
-# The size of the vocabulary is known once the data is read, and hardly any part asks for it.
+# The vocabulary is known only once the data is read; few parts use its size in their constructor.
 ANY_VOCABULARY = 256
 
 
-def assembler_of(recipe: Recipe, plugins: Plugins) -> Assembler:
-    """Return the assembler of a recipe that has nothing wrong with it.
+def check_recipe(recipe: Recipe, plugins: Plugins) -> Assembler:
+    """Check a recipe and return the assembler that builds its parts.
 
     Raises:
         RecipeError: With everything that is wrong, in the recipe itself and in what its parts refuse.
@@ -34,10 +35,10 @@ def assembler_of(recipe: Recipe, plugins: Plugins) -> Assembler:
 
 
 def other_refusals(recipe: Recipe, plugins: Plugins, known: Iterable[Problem]) -> Iterable[Problem]:
-    """Return what the parts of a recipe refuse, leaving out the values that are wrong already."""
+    """Return the problems that the parts of a recipe raise, apart from values that are known to be wrong."""
     wrong = [re.escape(problem.key) for problem in known]
     is_wrong = re.compile(rf"(?:{'|'.join(wrong)})(?:[.\[]|$)")
-    leaves = {key: leaf for key, leaf in recipe.leaves.items() if not is_wrong.match(spell(key))}
+    leaves = {key: leaf for key, leaf in recipe.leaves.items() if not is_wrong.match(dotted_key(key))}
     try:
         resolved = resolve(replace(recipe, leaves=leaves), plugins)
     except RecipeError:
@@ -45,7 +46,7 @@ def other_refusals(recipe: Recipe, plugins: Plugins, known: Iterable[Problem]) -
     try:
         check_parts(Assembler(resolved, plugins.registry))
     except RecipeError as error:
-        # A default that stands in for a wrong value is not the user's choice.
+        # The default that replaces a wrong value is not the user's choice.
         return [problem for problem in error.problems if problem.where != "default"]
     return ()
 
@@ -54,37 +55,35 @@ def check_parts(assembler: Assembler) -> None:
     """Build every part except corpus and tokenizer on the meta device, which takes no memory for weights.
 
     Raises:
-        RecipeError: With what each part that cannot do what the recipe asks of it says.
+        RecipeError: With the message of each part that refuses what the recipe asks of it.
     """
-    resolved = assembler.resolved
-    dims = Dims(**resolved.sizes, vocab_size=ANY_VOCABULARY)
-    if resolved.autos:
-        stand_ins = {auto.key: stand_in(assembler, auto, dims) for auto in resolved.autos}
-        check_parts(Assembler(resolved.standing_in(stand_ins), assembler.registry))
-        return
+    dims = Dims(**assembler.resolved.sizes, vocab_size=ANY_VOCABULARY)
+    stand_ins = {auto.key: stand_in(assembler, auto, dims) for auto in assembler.resolved.autos}
+    resolved = assembler.resolved.with_stand_ins(stand_ins)
+    assembler = Assembler(resolved, assembler.registry)
     builds: list[Callable[[], object]] = [
-        lambda: assembler.part(resolved.parts["position"], dims),
-        lambda: assembler.part(resolved.parts["norm"], dims),
-        *(lambda i=i: assembler.block(dims, i) for i in range(dims.n_layer)),
+        partial(assembler.part, resolved.parts["position"], dims),
+        partial(assembler.part, resolved.parts["norm"], dims),
+        *(partial(assembler.block, dims, i) for i in range(dims.n_layer)),
         assembler.optimizer,
         assembler.schedule,
     ]
-    with torch.device("meta"):
-        problems = [problem for build in builds for problem in problems_of(build)]
-    if problems:
-        raise RecipeError(problems)
+    refusals = [error for build in builds if (error := refusal(build))]
+    if refusals:
+        raise RecipeError(problem for error in refusals for problem in error.problems)
 
 
-def problems_of(build: Callable[[], object]) -> Iterable[Problem]:
-    """Return what a part refuses when it is built on the meta device."""
+def refusal(build: Callable[[], object]) -> RecipeError | None:
+    """Return the error of a part that refuses, on the meta device, what the recipe asks of it."""
     try:
-        build()
+        with torch.device("meta"):
+            build()
     except RecipeError as error:
-        return error.problems
+        return error
     except PluginError:
-        # A part may need real numbers to be built. If it cannot be built with them either, `model` says so.
+        # It may need real tensors. If it cannot be built with them either, `Assembler.model` raises.
         pass
-    return ()
+    return None
 
 
 def stand_in(assembler: Assembler, auto: Auto, dims: Dims) -> Choice:
@@ -95,20 +94,9 @@ def stand_in(assembler: Assembler, auto: Auto, dims: Dims) -> Choice:
     """
     refusals = {}
     for choice in auto.candidates:
-        refusals[choice.name] = refusal(assembler, choice, dims)
-        if not refusals[choice.name]:
+        error = refusal(partial(assembler.part, choice, dims))
+        if error is None:
             return choice
+        refusals[choice.name] = str(error.__cause__ or error)
     each = "; ".join(f"{name}: {why}" for name, why in {**refusals, **auto.refused}.items())
     raise RecipeError([Problem(auto.place, auto.key, f"no attention that equals 'naive' can be built: {each}")])
-
-
-def refusal(assembler: Assembler, choice: Choice, dims: Dims) -> str:
-    """Return why a part's constructor refuses what the recipe asks of it, or an empty string."""
-    try:
-        with torch.device("meta"):
-            assembler.part(choice, dims)
-    except RecipeError as error:
-        return str(error.__cause__ or error)
-    except PluginError:
-        pass  # It may need real numbers to be built.
-    return ""

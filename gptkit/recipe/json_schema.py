@@ -1,4 +1,4 @@
-"""The JSON Schema of recipes, from the signatures of the parts there are; for editors."""
+"""The JSON Schema of recipes, from the signatures of the registered parts; for editors."""
 
 from typing import Any
 
@@ -19,35 +19,30 @@ def recipe_schema(registry: Registry) -> dict[str, Any]:
     layer = table({"at": AT.schema()} | {kind: part_schema(registry, kind) for kind in LAYER_SLOTS})
     sections["model"]["properties"]["layer"] = {"type": "array", "items": layer}
     files = {"base": {"type": "string"}, "plugins": {"type": "array", "items": {"type": "string"}}}
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "gptkit recipe",
-        **table(files | sections),
-    }
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "gptkit recipe"}
+    return head | table(files | sections)
 
 
 def part_schema(registry: Registry, kind: str) -> dict[str, Any]:
     """Return the schema of a key that names a part: its name, or a table with its options."""
     entries = registry.of(kind)
-    tables = [
-        {"description": entry.summary}
+    tables = {
+        entry.name: {"description": entry.summary}
         | table({"use": {"const": entry.name}} | {name: option.schema() for name, option in entry.options.items()})
         for entry in entries
-    ]
-    names = [entry.name for entry in entries]
+    }
     if kind == "attention":
-        names.append(AUTO)
-        tables.append(auto_schema(entries))
-    return {"anyOf": [{"enum": names}, *tables]}
+        tables[AUTO] = auto_schema(entries)
+    return {"anyOf": [{"enum": list(tables)}, *tables.values()]}
 
 
 def auto_schema(entries: list[Entry]) -> dict[str, Any]:
-    """Return the schema of `auto` with options: those that any attention takes which may be chosen."""
+    """Return the schema of `auto` with options: those of every attention that it may choose."""
     schemas: dict[str, list[Any]] = {}
     for entry in entries:
         if issubclass(entry.part, SoftmaxAttention):
             for option in entry.options.values():
-                # Which default there is depends on who is chosen.
+                # The default depends on which attention is chosen.
                 schema = {name: value for name, value in option.schema().items() if name != "default"}
                 if schema not in schemas.setdefault(option.name, []):
                     schemas[option.name].append(schema)

@@ -1,7 +1,8 @@
 """Reads a recipe: the file, the one it is based on, and the overrides."""
 
+import errno
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,16 +11,15 @@ import tomli
 
 from gptkit.errors import Problem, RecipeError
 from gptkit.recipe.keys import FILE_KEYS
-from gptkit.recipe.toml_lines import Key
-from gptkit.recipe.values import Leaf, Source, flatten, merge
+from gptkit.recipe.values import Key, Leaf, Source, flatten, merge
 
-# Far more than a recipe says, and little enough to look through line by line.
+# Far more than any recipe needs, and small enough to parse line by line.
 LIMIT = 1 << 20
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A recipe as it was written; nothing is checked yet but that it is TOML.
+    """A recipe as it was written; only its syntax is checked.
 
     Args:
         text: The file's own text.
@@ -39,24 +39,28 @@ def read(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     Raises:
         RecipeError: If a file cannot be read or is not TOML, or an override is not of that form.
     """
-    files = chain(path)
     values: dict[Key, Leaf] = {}
     plugins: list[Path] = []
-    for own in reversed(files):
-        plugins += named_plugins(own.pop(("plugins",), None))
+    files = chain(path)
+    for _, own in reversed(files):
+        if named := own.pop(("plugins",), None):
+            if not isinstance(named.value, list) or not all(map(is_file_name, named.value)):
+                message = f'takes a list of files, such as ["mine.py"], found {named.value!r}'
+                raise RecipeError([Problem(named.place, "plugins", message)])
+            plugins += [named.source.directory / name for name in named.value]
         values = merge(values, own)
     for text in overrides:
         key, value, source = override(text)
         if isinstance(value, dict):
-            # A table that is written out takes the place of the earlier one, options and all.
+            # A table that is written out replaces the earlier one, including its options.
             values = {old: leaf for old, leaf in values.items() if old[: len(key)] != key}
         values = merge(values, flatten(value, source, under=key), inside=key)
-    return Recipe(path, read_text(path, path.name), values, tuple(dict.fromkeys(plugins)))
+    return Recipe(path, files[0][0], values, tuple(dict.fromkeys(plugins)))
 
 
-def chain(path: Path) -> list[dict[Key, Leaf]]:
-    """Return the values of a recipe file, of the file it is based on, and so on."""
-    found: list[dict[Key, Leaf]] = []
+def chain(path: Path) -> list[tuple[str, dict[Key, Leaf]]]:
+    """Return the text and the values of a recipe file and of its bases, the file itself first."""
+    found: list[tuple[str, dict[Key, Leaf]]] = []
     passed: list[Path] = []
     asked = "recipe"
     while True:
@@ -65,7 +69,7 @@ def chain(path: Path) -> list[dict[Key, Leaf]]:
             raise RecipeError([Problem(asked, "base", f"recipes are based on each other in a circle: {names}")])
         passed.append(path.resolve())
         found.append(read_file(path, asked))
-        base = found[-1].pop(("base",), None)
+        base = found[-1][1].pop(("base",), None)
         if base is None:
             return found
         if not is_file_name(base.value):
@@ -73,81 +77,63 @@ def chain(path: Path) -> list[dict[Key, Leaf]]:
         path, asked = base.source.directory / base.value, base.place
 
 
-def read_file(path: Path, asked: str) -> dict[Key, Leaf]:
-    """Return the values of one file.
+def read_file(path: Path, asked: str) -> tuple[str, dict[Key, Leaf]]:
+    """Return the text of one file, without the byte-order mark that some editors write, and its values.
 
     Args:
-        asked: Where the file was asked for, for the error.
+        asked: Where the file is named, for error messages.
     """
-    text = read_text(path, asked)
     try:
-        table = tomli.loads(text)
-    except tomli.TOMLDecodeError as error:
-        where = f"{path}:{error.lineno}"
-        raise RecipeError([Problem(where, "", f"not TOML: {error.msg} at column {error.colno}")]) from None
-    except (ValueError, RecursionError) as error:
-        # Valid TOML, but with a number or a nesting that Python itself refuses.
-        raise RecipeError([Problem(str(path), "", f"cannot be read: {error}")]) from None
-    return flatten(table, Source(str(path), path.parent, text))
-
-
-def read_text(path: Path, asked: str) -> str:
-    """Return the text of a recipe file, without the byte-order mark that some editors write."""
-    try:
-        # Looked at before it is opened, because a device has no end and a pipe keeps whoever opens it waiting.
-        if stat.S_ISREG(path.stat().st_mode) or path.is_dir():
-            with path.open("rb") as file:
-                content = file.read(LIMIT + 1)
-            reason = f"it is larger than {LIMIT:,} bytes" if len(content) > LIMIT else ""
-        else:
-            content, reason = b"", "it is no file"
-        if reason:
-            raise RecipeError([Problem(asked, "", f"{path} cannot be read: {reason}")])
-        return content.decode("utf-8-sig")
+        # Checked before opening: a device has no end, and opening a pipe blocks.
+        if not stat.S_ISREG(path.stat().st_mode) and not path.is_dir():
+            raise OSError(errno.EINVAL, "it is no file")
+        with path.open("rb") as file:
+            content = file.read(LIMIT + 1)
+        if len(content) > LIMIT:
+            raise OSError(errno.EFBIG, f"it is larger than {LIMIT:,} bytes")
+        text = content.decode("utf-8-sig")
+        return text, flatten(tomli.loads(text), Source(str(path), path.parent, text))
     except FileNotFoundError:
-        raise RecipeError([Problem(asked, "", f"no such file: {path}")]) from None
+        problem = Problem(asked, "", f"no such file: {path}")
     except OSError as error:
-        raise RecipeError([Problem(asked, "", f"{path} cannot be read: {error.strerror}")]) from None
+        problem = Problem(asked, "", f"{path} cannot be read: {error.strerror}")
     except UnicodeDecodeError as error:
-        message = f"not TOML: TOML is UTF-8, and byte {error.start} is not"
-        raise RecipeError([Problem(str(path), "", message)]) from None
+        problem = Problem(str(path), "", f"not TOML: TOML is UTF-8, and byte {error.start} is not")
+    except tomli.TOMLDecodeError as error:
+        problem = Problem(f"{path}:{error.lineno}", "", f"not TOML: {error.msg} at column {error.colno}")
+    except (ValueError, RecursionError) as error:
+        # Valid TOML, but its numbers or nesting exceed Python's limits.
+        problem = Problem(str(path), "", f"cannot be read: {error}")
+    raise RecipeError([problem])
 
 
 def override(text: str) -> tuple[Key, Any, Source]:
-    """Return the key and the value of one `KEY=VALUE`. The value is TOML's; a bare word is a string."""
-    key, equals, right = (piece.strip() for piece in text.partition("="))
+    """Parse one `KEY=VALUE`. The value is TOML; a bare word is a string."""
+    key, _, right = (piece.strip() for piece in text.partition("="))
     source = Source(f"--set {text}", Path.cwd())
-    if not key or not equals or not right:
-        example = "expected KEY=VALUE, such as model.attention=naive"
-        raise RecipeError([Problem(source.name, "", example)])
+
+    def refused(message: str) -> RecipeError:
+        return RecipeError([Problem(source.name, key, message)])
+
+    if not key or not right:
+        raise RecipeError([Problem(source.name, "", "expected KEY=VALUE, such as model.attention=naive")])
     if key in FILE_KEYS:
-        message = "only a recipe file can say that; a plugin file can also be named with --plugin"
-        raise RecipeError([Problem(source.name, key, message)])
+        raise refused("only a recipe file can say that; a plugin file can also be named with --plugin")
     try:
         value, *more = tomli.loads(f"value = {right}").values()
-        if more:
-            raise RecipeError([Problem(source.name, key, "not a TOML value: it goes on over more lines")])
     except tomli.TOMLDecodeError as error:
         if right[0] in "\"'[{":
-            raise RecipeError([Problem(source.name, key, f"not a TOML value: {error.msg}")]) from None
-        value = right
+            raise refused(f"not a TOML value: {error.msg}") from None
+        value, more = right, []
     except (ValueError, RecursionError) as error:
-        raise RecipeError([Problem(source.name, key, f"cannot be read: {error}")]) from None
-    # A number is the place in an array of tables, as in model.layer.0.attention.
+        raise refused(f"cannot be read: {error}") from None
+    if more:
+        raise refused("not a TOML value: it goes on over more lines")
+    # A number is an index into an array of tables, as in model.layer.0.attention.
     path = tuple(int(name) if name.isdecimal() and len(name) < 10 else name for name in key.split("."))
     if isinstance(path[-1], int) and not isinstance(value, dict):
-        raise RecipeError([Problem(source.name, key, "sets one item of an array: write the whole array")])
+        raise refused("sets one item of an array: write the whole array")
     return path, value, source
-
-
-def named_plugins(leaf: Leaf | None) -> Iterable[Path]:
-    """Return the plugin files that a recipe names, each relative to the recipe."""
-    if leaf is None:
-        return []
-    if not isinstance(leaf.value, list) or not all(map(is_file_name, leaf.value)):
-        message = f'takes a list of files, such as ["mine.py"], found {leaf.value!r}'
-        raise RecipeError([Problem(leaf.place, "plugins", message)])
-    return [leaf.source.directory / name for name in leaf.value]
 
 
 def is_file_name(value: object) -> bool:

@@ -31,18 +31,18 @@ class Choice:
 class Auto(Choice):
     """The choice of `auto`: the attention that will measure fastest.
 
-    Its options are those that were given, because what others there are depends on who is chosen.
+    Its options are only those that were given, because the others depend on which attention is chosen.
 
     Args:
-        candidates: Each attention that equals `naive` and takes the options, as if it had been chosen by name.
+        candidates: Each attention that equals `naive` and takes the options, as if it were named.
         refused: Why the others cannot be chosen, by name.
     """
 
     candidates: tuple[Choice, ...]
     refused: Mapping[str, str]
 
-    def unsettled(self) -> Problem:
-        """Return what to say where an attention is needed and none was chosen yet."""
+    def unresolved(self) -> Problem:
+        """Return the problem of building an attention while the choice is still `auto`."""
         names = ", ".join(choice.name for choice in self.candidates)
         message = f"'{AUTO}' is settled by timing training, before a run's first step. Here name one: {names}"
         return Problem(self.place, self.key, message)
@@ -53,12 +53,12 @@ class Resolved:
     """A recipe with every value checked and every default filled in.
 
     Args:
-        text: The recipe, as it was written.
-        sizes: The arguments of `Dims`, but for the vocabulary.
+        text: The recipe file as it was written.
+        sizes: The arguments of `Dims` except `vocab_size`.
         parts: The chosen part of each kind.
-        layers: For each layer, the chosen part of each kind that a layer may choose for itself.
-        document: All of it, as a recipe that needs no base, no override and no default.
-        places: Where each value of the document was written, by key.
+        layers: For each layer, its part of each kind that `[[model.layer]]` can override.
+        document: The whole recipe in TOML's types, without base, overrides or defaults.
+        places: Where each value of the document was written, by dotted key.
     """
 
     name: str
@@ -71,20 +71,20 @@ class Resolved:
     places: Mapping[str, str]
 
     def trained_with(self, **settings: Any) -> "Resolved":
-        """Return the recipe with other values in its `[train]` section, and all else as it was."""
+        """Return the recipe with other values in its `[train]` section."""
         document = {**self.document, "train": {**self.document["train"], **settings}}
         return replace(self, train=replace(self.train, **settings), document=document)
 
     @property
     def autos(self) -> tuple[Auto, ...]:
-        """The choices that are not settled yet, one for each key."""
+        """The unresolved choices of `auto`, one for each key."""
         choices = [self.parts["attention"], *(layer["attention"] for layer in self.layers)]
         return tuple({choice.key: choice for choice in choices if isinstance(choice, Auto)}.values())
 
-    def standing_in(self, stand_ins: Mapping[str, Choice]) -> "Resolved":
-        """Return the recipe with other parts under some keys; its document stays as it was."""
-        parts = {kind: stand_ins.get(choice.key, choice) for kind, choice in self.parts.items()}
-        layers = [
-            {kind: stand_ins.get(choice.key, choice) for kind, choice in layer.items()} for layer in self.layers
-        ]
+    def with_stand_ins(self, stand_ins: Mapping[str, Choice]) -> "Resolved":
+        """Return the recipe with other parts under some keys; its document is unchanged."""
+        parts, *layers = (
+            {kind: stand_ins.get(choice.key, choice) for kind, choice in choices.items()}
+            for choices in (self.parts, *self.layers)
+        )
         return replace(self, parts=parts, layers=tuple(layers))

@@ -1,23 +1,23 @@
-"""One pass of a model before a run begins, so that a stranger's part that does not work is found at once."""
+"""One forward pass before a run begins, so that a third-party part that does not work is found at once."""
 
 import torch
 
 from gptkit.errors import PluginError
 from gptkit.model import GPT
 from gptkit.nn.eval_mode import evaluating
-from gptkit.registry.blame import blame
-from gptkit.registry.built_ins import BUILT_INS
+from gptkit.registry.blame import format_part_failure
+from gptkit.registry.loader import BUILT_INS
 from gptkit.registry.registry import Registry
 
 
 def smoke_test(model: GPT, registry: Registry) -> None:
-    """Run a model over one context of zeros.
+    """Run a model on one context of zeros.
 
     Raises:
         PluginError: If it fails and a part in it comes from a plugin; names the part and the line.
     """
-    strangers = [entry for entry in registry if entry.owner not in BUILT_INS]
-    used = [entry for entry in strangers if any(type(module) is entry.part for module in model.modules())]
+    types = {type(module) for module in model.modules()}
+    used = [entry for entry in registry if entry.owner not in BUILT_INS and entry.part in types]
     expected = (1, model.dims.block_size, model.dims.vocab_size)
     try:
         with evaluating(model):
@@ -27,4 +27,4 @@ def smoke_test(model: GPT, registry: Registry) -> None:
     except Exception as error:
         if not used:
             raise
-        raise PluginError(blame(error, used)) from error
+        raise PluginError(format_part_failure(error, used)) from error

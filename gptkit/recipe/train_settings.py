@@ -10,26 +10,22 @@ Dtype = Literal["auto", "fp32", "bf16", "fp16"]
 
 @dataclass(frozen=True, kw_only=True)
 class TrainSettings:
-    """How long to train, on what, and how often to look. Intervals are in steps; 0 is only at the end.
+    """How long to train, on which device, and how often to evaluate and save.
+
+    Intervals are in optimizer steps; 0 means only at the end. `log_interval` is between rows of metrics.
 
     Args:
         batch_size: Sequences in one forward pass.
-        max_iters: Optimizer steps.
-        seed: Every random draw of the run comes from it.
-        eval_interval: Steps between evaluations.
-        log_interval: Steps between rows of metrics.
-        sample_interval: Steps between samples of text.
-        checkpoint_interval: Steps between checkpoints.
-        keep: How many of the latest checkpoints stay, besides the best.
-        grad_clip: Largest norm of all gradients together; 0 is no limit.
-        grad_accumulation: Forward passes whose gradients make up one step.
-        dtype: Precision of the matrix products; weights stay in fp32. `auto` is the faster one on this machine.
-        device: `auto`, or what PyTorch calls it: `cpu`, `cuda`, `cuda:1`, `mps`.
-        compile: Whether training goes through `torch.compile`, and on CUDA through a CUDA graph. `auto` tries it
-            if the run is long enough for that, and keeps what is faster.
-        deterministic: Whether only algorithms are used that give the same bits each time.
-        checkpoint_activations: Whether each block's activations are computed again in the backward pass, which
-            takes time instead of memory and changes no weight.
+        seed: Every random draw of the run derives from it.
+        keep: Number of latest checkpoints to keep, besides the best.
+        grad_clip: Largest total gradient norm; 0 is no limit.
+        grad_accumulation: Micro-batches in one step.
+        dtype: Precision of the matrix products; weights stay in fp32. `auto` takes the fastest on this machine.
+        device: `auto`, or PyTorch's name of a device: `cpu`, `cuda`, `cuda:1`, `mps`.
+        compile: Whether to train with `torch.compile`, and on CUDA with a CUDA graph. `auto` times it if the run
+            is long enough, and keeps the faster way.
+        checkpoint_activations: Whether to recompute each block's activations in the backward pass, which saves
+            memory, takes time and changes no weight.
     """
 
     batch_size: PositiveInt

@@ -1,18 +1,21 @@
-"""The values of a recipe, each by the path of keys that leads to it, with where it was written."""
+"""The values of a recipe by their paths of keys, each with the file and line where it was written."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from gptkit.recipe.keys import DEFAULTS, names_part
-from gptkit.recipe.toml_lines import Key, key_lines, leaves
+import tomli
+
+from gptkit.recipe.keys import DEFAULTS, SLOTS
+
+Key = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
 class Source:
-    """A recipe file, or one `--set` of the command line, whose paths are relative to a directory."""
+    """A recipe file or one `--set`; relative paths in it start in `directory`."""
 
     name: str
     directory: Path
@@ -23,16 +26,10 @@ class Source:
         """The line of each key."""
         return key_lines(self.text)
 
-    def place(self, key: Key) -> str:
-        """Return where a key stands, such as `recipes/mine.toml:9`."""
-        # A part may be written short, `attention = "sdpa"`: then its `use` stands one key up.
-        line = self.lines.get(key) or self.lines.get(key[:-1]) if self.text else None
-        return f"{self.name}:{line}" if line else self.name
-
 
 @dataclass(frozen=True)
 class Leaf:
-    """One value, with where it was written."""
+    """One value and where it was written."""
 
     value: Any
     source: Source
@@ -40,12 +37,60 @@ class Leaf:
 
     @property
     def place(self) -> str:
-        """Where it was written."""
-        return self.source.place(self.key)
+        """Where it was written, such as `recipes/mine.toml:9`."""
+        lines = self.source.lines if self.source.text else {}
+        # In the short form `attention = "sdpa"` the line of `use` is that of `attention`.
+        line = lines.get(self.key) or lines.get(self.key[:-1])
+        return f"{self.source.name}:{line}" if line else self.source.name
+
+
+def leaves(value: Any, key: Key = ()) -> Iterator[tuple[Key, Any]]:
+    """Yield every value in nested tables and arrays of tables, after its path of keys."""
+    if isinstance(value, dict) and value:
+        for name, below in value.items():
+            yield from leaves(below, (*key, name))
+    elif isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+        for i, below in enumerate(value):
+            yield from leaves(below, (*key, i))
+    else:
+        yield key, value
+
+
+def key_lines(text: str) -> dict[Key, int]:
+    """Return the line, counted from 1, on which each value of a valid TOML document is written.
+
+    Each statement is parsed once more, after all table headers so far: a value that this adds stands on the
+    statement's first line.
+    """
+    found: dict[Key, int] = {}
+    headers = statement = ""
+    first = 1
+    for number, line in enumerate(text.split("\n"), 1):
+        statement += line + "\n"
+        try:
+            table = tomli.loads(headers + statement)
+        except tomli.TOMLDecodeError:
+            continue  # the value continues on the next line
+        for key, _ in leaves(table):
+            found.setdefault(key, first)
+        if statement.lstrip().startswith("["):
+            headers += statement
+        statement, first = "", number + 1
+    return found
+
+
+def names_part(key: Key) -> bool:
+    """Return whether a key, such as `model.attention` or `model.layer[0].attention`, holds a part."""
+    match key:
+        case (str(section), str(slot)):
+            return slot in SLOTS.get(section, ())
+        case ("model", "layer", int(), str(slot)):
+            return slot in SLOTS["model"]
+    return False
 
 
 def flatten(value: Any, source: Source, *, under: Key = ()) -> dict[Key, Leaf]:
-    """Return the values in a table by the path of keys that leads to them; `"sdpa"` becomes `use = "sdpa"`."""
+    """Return the values in a table by their paths of keys; a part's name becomes its `use`."""
     return {
         (*key, "use") if names_part(key) and isinstance(subtree, str) else key: Leaf(subtree, source, key)
         for key, subtree in leaves(value, under)
@@ -53,26 +98,28 @@ def flatten(value: Any, source: Source, *, under: Key = ()) -> dict[Key, Leaf]:
 
 
 def merge(under: dict[Key, Leaf], over: dict[Key, Leaf], *, inside: Key = ()) -> dict[Key, Leaf]:
-    """Return the values of both; where both have one, that of `over`.
+    """Return the values of both; `over` wins.
 
     Args:
-        inside: The key that `over` was written for. An array of tables on the way to it is changed in one
-            place; any other takes the place of an earlier one.
+        inside: The key that `over` was written for. An array of tables on the path to it is changed at one index;
+            any other array of tables replaces the earlier one.
     """
-    # An empty table says nothing where there is a table already.
-    said = {key: leaf for key, leaf in over.items() if leaf.value != {} or not subtree(key, under)}
-    return {key: leaf for key, leaf in under.items() if not any(replaces(new, key, inside) for new in said)} | said
+    # An empty table changes nothing where there is a table already.
+    written = {key: leaf for key, leaf in over.items() if leaf.value != {} or not subtree(key, under)}
+    return {
+        key: leaf for key, leaf in under.items() if not any(replaces(new, key, inside) for new in written)
+    } | written
 
 
 def replaces(new: Key, old: Key, inside: Key) -> bool:
-    """Return whether a new value takes the place of an old one, or of a table or array that the old is in."""
+    """Return whether a new value replaces an old one, or a table or array that holds the old one."""
     shared = min(len(new), len(old))
     arrays = [i for i, name in enumerate(new) if isinstance(name, int) and i >= len(inside)]
     return new[:shared] == old[:shared] or any(new[:i] == old[:i] for i in arrays)
 
 
-def spell(key: Key) -> str:
-    """Return a path of keys as messages show it, such as `model.layer[0].attention`."""
+def dotted_key(key: Key) -> str:
+    """Return a path of keys in one string, such as `model.layer[0].attention`."""
     return "".join(f"[{name}]" if isinstance(name, int) else f".{name}" for name in key).removeprefix(".")
 
 
@@ -82,7 +129,7 @@ def subtree(key: Key, leaves: Mapping[Key, Leaf]) -> dict[Key, Leaf]:
 
 
 def unflatten(leaves: Mapping[Key, Leaf]) -> Any:
-    """Return the value that the leaves below one key make up."""
+    """Return the value that these leaves are the pieces of."""
     if () in leaves:
         return leaves[()].value
     names = dict.fromkeys(path[0] for path in leaves)
@@ -91,17 +138,11 @@ def unflatten(leaves: Mapping[Key, Leaf]) -> Any:
 
 
 def layer_choice(kind: str, leaves: Mapping[Key, Leaf], own: Mapping[Key, Leaf]) -> dict[Key, Leaf]:
-    """Return what a layer chooses of a kind: the model's choice with the layer's options, or a part of its own.
+    """Return a layer's choice of a kind: the model's choice with the layer's options, or a part of its own.
 
-    A layer that names another part starts afresh, because the options of the model's are not its own.
+    A layer that names another part does not inherit the options of the model's part.
     """
     whole = subtree(("model", kind), leaves)
-    if not subtree(("use",), own):
-        return {**whole, **own}
-    names = [table[("use",)].value if ("use",) in table else DEFAULTS[kind] for table in (whole, own)]
-    return {**whole, **own} if ("use",) in own and names[0] == names[1] else dict(own)
-
-
-def is_table_path(path: Key, leaf: Leaf) -> bool:
-    """Return whether a leaf at this path below a key leaves the key a table."""
-    return isinstance(path[0], str) if path else leaf.value == {}
+    name = whole[("use",)].value if ("use",) in whole else DEFAULTS[kind]
+    inherits = own[("use",)].value == name if ("use",) in own else not subtree(("use",), own)
+    return {**whole, **own} if inherits else dict(own)

@@ -1,4 +1,4 @@
-"""Parts by name: reads a constructor's signature, loads plugins and keeps what they register.
+"""Loads plugins, keeps the parts that they register by name, and reads each part's options from its signature.
 
-Imports `interfaces`, `hookspecs` and `errors`; names the built-in parts as modules and loads them as plugins.
+Imports `interfaces`, `hookspecs`, `errors`, and `components`, whose modules it loads as plugins.
 """

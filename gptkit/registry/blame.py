@@ -1,4 +1,4 @@
-"""Says which plugin an exception came from, with its file and line."""
+"""Messages that say which plugin an exception came from, with file and line."""
 
 import inspect
 import traceback
@@ -9,8 +9,8 @@ from gptkit.errors import PluginError
 from gptkit.registry.registry import Entry
 
 
-def explain(error: BaseException) -> str:
-    """Return what an exception says and, unless it is ours, the file and line that raised it."""
+def format_error(error: BaseException) -> str:
+    """Return an exception's message and, unless it is ours, its type and the file and line that raised it."""
     if isinstance(error, PluginError | pluggy.PluginValidationError):
         return " ".join(str(error).split())
     if isinstance(error, SyntaxError):
@@ -20,14 +20,11 @@ def explain(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}{where}"
 
 
-def blame(error: Exception, used: list[Entry]) -> str:
-    """Return what failed in which part: the one whose file the error passed through last, or else any of them."""
-    files = {inspect.getsourcefile(entry.part): entry for entry in used}
+def format_part_failure(error: Exception, used: list[Entry]) -> str:
+    """Return a sentence that names the part whose file is innermost in the traceback, or all if none is in it."""
+    names = [f"{entry.kind} '{entry.name}' of {entry.owner}" for entry in used]
+    files = {inspect.getsourcefile(entry.part): name for entry, name in zip(used, names, strict=True)}
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        if entry := files.get(frame.filename):
-            where = f"{frame.filename}:{frame.lineno}"
-            return (
-                f"{entry.kind} '{entry.name}' of {entry.owner} fails at {where}: {type(error).__name__}: {error}"
-            )
-    names = ", ".join(f"{entry.kind} '{entry.name}' of {entry.owner}" for entry in used)
-    return f"the model fails with {names} in it: {type(error).__name__}: {error}"
+        if name := files.get(frame.filename):
+            return f"{name} fails at {frame.filename}:{frame.lineno}: {type(error).__name__}: {error}"
+    return f"the model fails with {', '.join(names)} in it: {type(error).__name__}: {error}"

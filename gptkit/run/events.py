@@ -1,19 +1,28 @@
-"""What happens in a run, besides its steps, in the words of whoever watches it."""
+"""What a run reports besides its steps. Times are in seconds, losses in nats per token."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from gptkit.run.time_budget import Costs
+from gptkit.training.train import Step
+
+
+@dataclass(frozen=True)
+class Started:
+    """The run directory exists and is locked; the first event of every run."""
+
+    directory: Path
 
 
 @dataclass(frozen=True)
 class Planned:
-    """How many steps fit a budget of time, and what was reckoned for that; times are in seconds.
+    """How many steps fit the time budget, and what that was computed from.
 
     Args:
-        spent: What is gone of the budget by now.
-        measured: From how many steps, thrown away, that of a step was measured.
-        looks: Everything that is reckoned in besides the steps.
-        free: After how many steps the schedule does not let their number follow the machine's speed any more.
+        spent: Part of the budget used up so far.
+        measured: Number of discarded steps that the cost of a step was measured on.
+        overhead: Time of everything but the steps.
+        adjustable_until: Last step at which max_iters may still change.
     """
 
     max_iters: int
@@ -21,20 +30,20 @@ class Planned:
     spent: float
     costs: Costs
     measured: int
-    looks: float
-    free: int
+    overhead: float
+    adjustable_until: int
 
 
 @dataclass(frozen=True)
 class Resized:
-    """The run is to take another number of steps than before, because the machine is faster or slower."""
+    """The total number of steps has changed, because the machine is faster or slower than measured."""
 
     max_iters: int
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """What was chosen for a setting of `[train]` that the recipe leaves to measurement, and why."""
+    """The value chosen for a setting of `[train]` that the recipe leaves to measurement, and why."""
 
     setting: str
     value: str
@@ -43,14 +52,14 @@ class Chosen:
 
 @dataclass(frozen=True)
 class Estimate:
-    """How long all steps will take together, in seconds, evaluations not counted."""
+    """How long all steps take, without evaluations."""
 
     seconds: float
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The losses after a step, in nats per token, and the validation loss in bits per character."""
+    """Losses after a step."""
 
     step: int
     train_loss: float
@@ -61,7 +70,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Sample:
-    """A text that the model wrote after a step."""
+    """Text that the model generated after a step."""
 
     step: int
     text: str
@@ -69,14 +78,14 @@ class Sample:
 
 @dataclass(frozen=True)
 class Stopped:
-    """The end of a run that was asked to stop: after which step, all of which is saved."""
+    """The run was asked to stop and has saved this step."""
 
     step: int
 
 
 @dataclass(frozen=True)
 class TimeUp:
-    """The end of a run whose time was up before its steps were: after which of how many; all is saved."""
+    """The time is up before the last step; this step is saved."""
 
     step: int
     max_iters: int
@@ -84,7 +93,14 @@ class TimeUp:
 
 @dataclass(frozen=True)
 class Finished:
-    """The end of a run: its best evaluation, and how long all of it took in seconds."""
+    """All steps are taken.
+
+    Args:
+        seconds: From the start of the run, measurements included.
+    """
 
     best: Evaluation
     seconds: float
+
+
+Event = Started | Step | Chosen | Planned | Resized | Estimate | Evaluation | Sample | Stopped | TimeUp | Finished

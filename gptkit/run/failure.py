@@ -1,17 +1,17 @@
-"""What is saved and said when training fails in a way that is not ours to expect, and whose part it was."""
+"""Saves what can be saved after an unexpected error and names the plugin at fault."""
 
 from gptkit.errors import NumericsError, PluginError
 from gptkit.recipe.resolved import Resolved
-from gptkit.registry.blame import blame
-from gptkit.registry.built_ins import BUILT_INS
+from gptkit.registry.blame import format_part_failure
+from gptkit.registry.loader import BUILT_INS
 from gptkit.registry.registry import Registry
 from gptkit.run.session import Session
 from gptkit.training.train import HalfApplied
 from gptkit.tuning.trial_step import is_out_of_memory, suggestion
 
 
-def after_saving(session: Session, error: Exception) -> Exception:
-    """Return what to say of a failure that is not ours to expect, after saving what was reached before it."""
+def save_and_explain(session: Session, error: Exception) -> Exception:
+    """Save the last complete step and return the error to raise in place of an unexpected one."""
     cause, saved = error, "nothing of this step was saved: the optimizer failed halfway"
     if isinstance(error, HalfApplied) and isinstance(error.__cause__, Exception):
         cause = error.__cause__
@@ -20,7 +20,7 @@ def after_saving(session: Session, error: Exception) -> Exception:
             session.save()
         except NumericsError as numerics:
             return NumericsError(f"{numerics}. {session.last_good()}, and it is as it was")
-        session.directory.wait()
+        session.directory.saver.wait()
         saved = f"saved after step {session.step}"
     if is_out_of_memory(cause):
         prepared = session.prepared
@@ -32,7 +32,7 @@ def after_saving(session: Session, error: Exception) -> Exception:
 
 
 def blamed(error: Exception, step: int, resolved: Resolved, registry: Registry) -> PluginError | None:
-    """Return an error that names the stranger's part that failed, or None if only our own were at work.
+    """Return an error that names the third-party part that failed, or None if only built-in parts ran.
 
     Args:
         step: The step in which it failed, counted from 1.
@@ -42,7 +42,7 @@ def blamed(error: Exception, step: int, resolved: Resolved, registry: Registry) 
     used = [entry for entry in registry if (entry.kind, entry.name) in keys and entry.owner not in BUILT_INS]
     if not used:
         return None
-    told = blame(error, used)
-    named = [entry for entry in used if f"{entry.kind} '{entry.name}' of {entry.owner}" in told]
+    message = format_part_failure(error, used)
+    named = [entry for entry in used if f"{entry.kind} '{entry.name}' of {entry.owner}" in message]
     where = ", ".join(keys[entry.kind, entry.name] for entry in named)
-    return PluginError(f"step {step}: {where}: {told}")
+    return PluginError(f"step {step}: {where}: {message}")

@@ -1,4 +1,4 @@
-"""A run made ready to go on where it stopped, or refused because something it depends on has changed."""
+"""Prepares a run to continue where it stopped, or refuses because something it depends on has changed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -8,28 +8,19 @@ from typing import Any
 from gptkit.errors import CheckpointError, Problem, RecipeError, UsageError
 from gptkit.recipe.read import Recipe
 from gptkit.recipe.resolve import resolve
-from gptkit.recipe.toml_lines import leaves
-from gptkit.recipe.values import spell
+from gptkit.recipe.values import dotted_key, leaves
 from gptkit.registry.loader import Plugins
 from gptkit.run.prepare import PreparedRun, prepare_recipe
 from gptkit.run.session import is_eval_pending
-from gptkit.run.step_count import first_other, schedules
+from gptkit.run.step_count import first_changed_step, schedule_maker
 from gptkit.storage.checkpoint import Checkpoint
 from gptkit.storage.checkpoint_store import LAST
-from gptkit.storage.run_writer import RunDir
+from gptkit.storage.run_writer import RunWriter
 from gptkit.storage.trust import plugin_files
 
-# None of them reaches a weight, but for max_iters, which says when to stop and what a schedule makes of that.
-FREE = (
-    "max_iters",
-    "eval_interval",
-    "log_interval",
-    "sample_interval",
-    "checkpoint_interval",
-    "keep",
-    "device",
-)
-# It reaches no weight either, but compiled code rounds bf16 elsewhere when it computes activations again.
+# None of them affects a weight, except max_iters, through the schedule.
+FREE = ("max_iters", "eval_interval", "log_interval", "sample_interval", "checkpoint_interval", "keep", "device")
+# It affects no weight either, except in compiled code, which rounds bf16 elsewhere when it recomputes activations.
 FREE_UNCOMPILED = "train.checkpoint_activations"
 MAY_CHANGE = (
     f"What may: {', '.join(f'train.{name}' for name in FREE)}, {FREE_UNCOMPILED} where train.compile is false, "
@@ -45,44 +36,42 @@ def prepare_resume(
     trust_plugins: bool = False,
     checkpoint: str = LAST,
 ) -> PreparedRun:
-    """Return a run made ready to go on, its directory locked.
+    """Return a run prepared to continue, with its directory locked.
 
     Args:
         overrides: Changes to what may change, each as `--set` takes them.
-        plugins: Plugin files besides those of the run.
-        trust_plugins: Whether to run the plugin files that the run directory carries.
-        checkpoint: What to go on from: `last`, `best`, or a name such as `step-000100`. A run that was killed
-            before it saved one goes on from its beginning.
+        checkpoint: What to continue from: `last`, `best`, or a name such as `step-000100`. A run that was killed
+            before its first checkpoint continues from its beginning.
 
     Raises:
         UsageError: If another process writes there, or plugin files are not trusted.
         CheckpointError: If this is no run directory, or it is damaged.
-        RecipeError: If the recipe is not the one that the run began with; says what is different.
-        DataError: If the corpus is not the one that it began with, or cannot be had.
+        RecipeError: If the recipe is not the one that the run began with; lists the differences.
+        DataError: If the corpus is not the one that it began with, or cannot be read.
     """
-    directory = RunDir(root)
+    directory = RunWriter(root)
     directory.read()
     directory.lock()
     try:
-        return resumed(directory, overrides, plugins, trust_plugins, checkpoint)
+        return prepare_locked(directory, overrides, plugins, trust_plugins, checkpoint)
     except BaseException:
         directory.close()
         raise
 
 
-def resumed(
-    directory: RunDir, overrides: Sequence[str], plugins: Sequence[Path], trust_plugins: bool, asked: str
+def prepare_locked(
+    directory: RunWriter, overrides: Sequence[str], plugins: Sequence[Path], trust_plugins: bool, asked: str
 ) -> PreparedRun:
-    """Return a run of a locked directory made ready to go on."""
+    """Return the run of a locked directory prepared to continue."""
     written, origin = directory.read(overrides), directory.origin()
     if changed := directory.changed_files():
         raise CheckpointError("\n".join(changed))
-    saved = last_of(directory) if asked == LAST else directory.checkpoint(asked)
+    saved = last_of(directory) if asked == LAST else directory.checkpoints.get(asked)
     found = Plugins(plugin_files(written, directory, plugins, trust_plugins=trust_plugins))
     if autos := resolve(written, found).autos:
-        raise RecipeError([auto.unsettled() for auto in autos])
+        raise RecipeError([auto.unresolved() for auto in autos])
     prepared = prepare_recipe(written, found, directory.root, dtype=str(origin.get("dtype")))
-    check_recipe(written, prepared, origin)
+    check_same_recipe(written, prepared, origin)
     prepared.data.check_same(origin.get("corpus"))
     if prepared.tokenizer.to_json() != directory.saved_tokenizer():
         raise CheckpointError(
@@ -94,17 +83,17 @@ def resumed(
     return replace(prepared, begun=directory, checkpoint=saved)
 
 
-def last_of(directory: RunDir) -> Checkpoint | None:
-    """Return the last checkpoint, or None if the run was stopped before it saved one."""
+def last_of(directory: RunWriter) -> Checkpoint | None:
+    """Return the last checkpoint, or None if the run was killed before its first."""
     if directory.checkpoints.target(LAST) is not None:
-        return directory.checkpoint(LAST)
-    # Killed in its first save: what has its name by then is whole, though nothing points at it yet.
+        return directory.checkpoints.get(LAST)
+    # Killed in its first save: a checkpoint that has its name is complete, though no pointer names it yet.
     names = directory.checkpoints.names()
-    return directory.checkpoint(names[-1]) if names else None
+    return directory.checkpoints.get(names[-1]) if names else None
 
 
-def check_recipe(written: Recipe, prepared: PreparedRun, origin: Mapping[str, Any]) -> None:
-    """Raise RecipeError unless the recipe is the one that the run began with, but for what may change."""
+def check_same_recipe(written: Recipe, prepared: PreparedRun, origin: Mapping[str, Any]) -> None:
+    """Raise RecipeError if anything that may not change in the recipe has changed since the run began."""
     before, now = (fixed(document) for document in (origin.get("document"), prepared.resolved.document))
     places = prepared.resolved.places
     problems = [
@@ -122,17 +111,18 @@ def check_recipe(written: Recipe, prepared: PreparedRun, origin: Mapping[str, An
 
 def fixed(document: Any) -> dict[str, Any]:
     """Return the values of a resolved recipe that may not change, by key."""
-    # A run that began before there was such a key computed nothing twice.
-    found = {FREE_UNCOMPILED: False} | {spell(key): value for key, value in leaves(document)}
+    # A run from before this key existed recomputed nothing.
+    found = {FREE_UNCOMPILED: False} | {dotted_key(key): value for key, value in leaves(document)}
     free = {f"train.{name}" for name in FREE} | (set() if found.get("train.compile") else {FREE_UNCOMPILED})
     return {key: value for key, value in found.items() if key not in free and not key.startswith("data.corpus.")}
 
 
 def check_steps(prepared: PreparedRun, saved: Checkpoint) -> None:
-    """Raise an error unless there are steps left, and those taken are those of a run of so many in all.
+    """Check that steps are left, and that a new max_iters would have scaled the steps taken alike.
 
     Raises:
-        RecipeError: If more steps have been taken, or the schedule would have made others of them.
+        CheckpointError: If the state of the checkpoint is damaged.
+        RecipeError: If more steps than max_iters have been taken, or some would have been scaled differently.
         UsageError: If every step has been taken.
     """
     settings, state = prepared.resolved.train, saved.state()
@@ -147,9 +137,9 @@ def check_steps(prepared: PreparedRun, saved: Checkpoint) -> None:
         raise UsageError(
             f"{prepared.out} has taken all its {step:,} steps. To go on: --set train.max_iters={2 * step}"
         )
-    make = schedules(prepared)
+    make = schedule_maker(prepared)
     old, new = make(before), make(settings.max_iters)
-    if (other := first_other(old, new, step)) is not None:
+    if (other := first_changed_step(old, new, step)) is not None:
         name = prepared.resolved.parts["schedule"].name
         message = (
             f"cannot change from {before:,} to {settings.max_iters:,} with schedule '{name}': it would have "

@@ -1,40 +1,47 @@
-"""Where a run stands: its model, its optimizer, how many steps were taken, and the directory that keeps it all."""
+"""The state of a run in this process: model, optimizer, number of steps taken, and its directory."""
 
-import sys
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict
+from threading import Thread
 from typing import Any
 
-from gptkit.errors import CheckpointError
-from gptkit.run.events import Evaluation
+from gptkit.decoding.text import default_prompt, stream_text
+from gptkit.errors import CheckpointError, NumericsError
+from gptkit.recipe.train_settings import TrainSettings
+from gptkit.run.events import Evaluation, Sample
 from gptkit.run.loss_curves import loss_curves, to_png
 from gptkit.run.prepare import PreparedRun
-from gptkit.run.step_count import sized
+from gptkit.run.step_count import with_max_iters
+from gptkit.run.time_budget import intervals
 from gptkit.storage.checkpoint import Checkpoint
-from gptkit.storage.fault_injection import reach
 from gptkit.storage.snapshot import take
-from gptkit.training.train import Step, new_scaler, train
+from gptkit.training.evaluate import train_loss, validation_loss
+from gptkit.training.train import Step, new_scaler
 
 
 class Session:
-    """One run in this process, from its first step or from a checkpoint on.
+    """A new or resumed run.
 
     Args:
-        step: How many steps have been taken.
-        eval_pending: Whether what is due after that step, an evaluation or a sample, is not done yet.
-        best: The best evaluation so far.
-        is_cut: Whether it ends here for want of time, before its last step.
+        prepared: Its `max_iters` and schedule may change during the run.
     """
 
-    def __init__(self, prepared: PreparedRun, *, is_timed: bool = False) -> None:
-        self.is_timed, self.is_cut = is_timed, False
-        self.prepared, self.settings = prepared, prepared.resolved.train
-        self.model = prepared.model
+    def __init__(self, prepared: PreparedRun) -> None:
+        self.prepared, self.model = prepared, prepared.model
         self.optimizer = prepared.assembler.optimizer().build(self.model.parameter_groups())
         self.scaler = new_scaler(prepared.device.value, prepared.dtype.value)
         self.schedule = prepared.assembler.schedule()
-        self.step, self.eval_pending, self.best = 0, False, None
+        # Number of steps taken, and whether the evaluation or sample due after the last one is still to be done.
+        self.step, self.eval_pending = 0, False
+        self.best: Evaluation | None = None
+        # Whether the run ends here, before its last step, because its time is up.
+        self.is_cut = False
+        # Waits for the last step, and raises NumericsError if it was not finite.
+        self.confirm: Callable[[], None] = lambda: None
+        # The step and eval_pending of the last checkpoint.
+        self.saved: tuple[int, bool] | None = None
         self.directory = prepared.directory()
         try:
             if prepared.checkpoint is not None:
@@ -43,19 +50,18 @@ class Session:
         except BaseException:
             self.directory.close()
             raise
-        self.first, self.saved = self.step, (self.step, self.eval_pending) if prepared.checkpoint else None
-        self.written = self.settings.max_iters
+        self.first, self.written_max_iters = self.step, self.settings.max_iters
 
-    step: int
-    eval_pending: bool
-    best: Evaluation | None
-    saved: tuple[int, bool] | None
+    @property
+    def settings(self) -> TrainSettings:
+        """The `[train]` table of the recipe."""
+        return self.prepared.resolved.train
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Stand where a checkpoint was saved.
+        """Load everything that a checkpoint saved.
 
         Raises:
-            CheckpointError: If it is damaged, or not of such a run.
+            CheckpointError: If it is damaged, or another kind of run saved it.
         """
         state = checkpoint.state()
         try:
@@ -67,46 +73,15 @@ class Session:
             raise CheckpointError(f"{checkpoint.folder}: its state is not a run's: {error!r}") from error
         checkpoint.load_weights(self.model)
         checkpoint.load_optimizer(self.optimizer, optimizer)
+        self.saved = (self.step, self.eval_pending)
 
     def is_past(self, row: dict[str, Any]) -> bool:
-        """Return whether a row of metrics was written by what this run has done."""
+        """Return whether a row of metrics belongs to the steps taken."""
         step = row.get("step")
         if not isinstance(step, int) or step > self.step:
             return False
-        # An evaluation that was not followed by a sample is done once more, together with it.
+        # If the evaluation or the sample after it was interrupted, both are done again.
         return not (step == self.step and self.eval_pending and "validation_loss" in row)
-
-    @property
-    def is_anything_due(self) -> bool:
-        """Whether anything is due after the last step: a row of metrics, a look at the model or a checkpoint."""
-        settings = self.settings
-        intervals = (settings.log_interval, settings.eval_interval, settings.sample_interval)
-        return any(map(self.is_due, (*intervals, settings.checkpoint_interval)))
-
-    def steps(self) -> Iterator[Step]:
-        """Yield the steps that are left, each after it is taken."""
-        steps = train(
-            self.model,
-            self.prepared.data.train_on(self.prepared.device.value),
-            self.optimizer,
-            # Looked up at each step, because a time budget may change the schedule and the end as the run goes on.
-            lambda step: self.schedule(step),  # noqa: PLW0108
-            replace(self.settings, max_iters=sys.maxsize),
-            dtype=self.prepared.dtype.value,
-            first=self.step,
-            scaler=self.scaler,
-        )
-        while not self.is_over:
-            reach("step")
-            step = next(steps)
-            self.step, self.eval_pending = step.number, True
-            self.prepared.data.release()
-            yield step
-
-    def change_max_iters(self, max_iters: int) -> None:
-        """Have another number of steps in all, with a schedule that would have scaled those taken as it was."""
-        self.prepared = sized(self.prepared, max_iters)
-        self.settings, self.schedule = self.prepared.resolved.train, self.prepared.assembler.schedule()
 
     @property
     def is_over(self) -> bool:
@@ -114,22 +89,64 @@ class Session:
         return self.step >= self.settings.max_iters
 
     def is_due(self, interval: int) -> bool:
-        """Return whether something that is done every so many steps, and after the last, is due; 0 is never."""
+        """Return whether something done every `interval` steps, and after the last one, is due; 0 is never."""
         return self.is_over or self.is_cut or is_due(self.step, interval)
 
-    def save(self, *, best: bool = False) -> None:
-        """Begin to save how things stand, unless that is saved already.
+    @property
+    def is_anything_due(self) -> bool:
+        """Whether a row of metrics, an evaluation, a sample or a checkpoint is due."""
+        return any(map(self.is_due, (self.settings.log_interval, *intervals(self.settings))))
+
+    def change_max_iters(self, max_iters: int) -> None:
+        """Change the total number of steps and the schedule, which must scale all steps taken as before."""
+        self.prepared = with_max_iters(self.prepared, max_iters)
+        self.schedule = self.prepared.assembler.schedule()
+
+    def log(self, step: Step, tokens_per_second: float) -> None:
+        """Append a step's row of metrics."""
+        row = {"step": step.number, "loss": float(step.loss), "learning_rate": step.learning_rate}
+        self.directory.metrics.append({**row, "tokens_per_second": round(tokens_per_second)})
+
+    def evaluate(self) -> Evaluation:
+        """Return the losses of the model as it is now.
 
         Raises:
-            CheckpointError: If the save before failed.
-            NumericsError: If a weight is not finite.
+            NumericsError: If the validation loss is not finite.
+        """
+        data = self.prepared.data
+        validation = validation_loss(self.model, data.validation)
+        data.release()
+        if not math.isfinite(validation):
+            raise NumericsError(f"after step {self.step}: the validation loss is {validation:g}")
+        return Evaluation(
+            step=self.step,
+            train_loss=train_loss(self.model, data.train),
+            validation_loss=validation,
+            bits_per_character=validation / math.log(2) / data.characters_per_token,
+            is_best=self.best is None or validation < self.best.validation_loss,
+        )
+
+    def generate_sample(self, max_new_tokens: int) -> Sample:
+        """Return a sample of the model as it is now."""
+        tokenizer, seed = self.prepared.tokenizer, self.settings.seed
+        prompt = default_prompt(tokenizer)
+        pieces = stream_text(self.model, tokenizer, prompt, max_new_tokens, seed=seed, sample_index=self.step)
+        return Sample(self.step, "".join(pieces))
+
+    def save(self, *, best: bool = False) -> None:
+        """Start to save a checkpoint in the background, unless this state is saved already.
+
+        Raises:
+            CheckpointError: If the save before this one failed.
+            NumericsError: If a step taken or a weight is not finite.
         """
         if self.saved == (self.step, self.eval_pending):
             return
-        if self.written != self.settings.max_iters:
-            # Before the checkpoint that is of so many: whoever goes on finds a number that every checkpoint bears.
+        self.confirm()
+        if self.written_max_iters != self.settings.max_iters:
+            # Write resolved.toml first, so that it is never older than the checkpoint.
             self.directory.rewrite(self.prepared.resolved.document, self.directory.read().plugins)
-            self.written = self.settings.max_iters
+            self.written_max_iters = self.settings.max_iters
         state = {
             "eval_pending": self.eval_pending,
             "best": asdict(self.best) if self.best else None,
@@ -143,24 +160,23 @@ class Session:
     def last_good(self) -> str:
         """Return a sentence about the last checkpoint."""
         with suppress(CheckpointError):
-            self.directory.wait()
+            self.directory.saver.wait()
         try:
-            return f"The last good checkpoint is {self.directory.checkpoint('last').folder}"
+            return f"The last good checkpoint is {self.directory.checkpoints.get('last').folder}"
         except CheckpointError:
             return "No checkpoint was saved yet"
 
     def close(self, *, at_once: bool) -> None:
-        """Leave the directory to others.
+        """Draw the loss curves, and unlock the directory once the last save is done.
 
         Args:
-            at_once: Whether to wait for nothing. What is being saved is then lost, and nothing else; the directory
-                stays this process's to its end.
+            at_once: Draw nothing and wait for nothing; a process that ends now loses the save under way.
         """
         if at_once:
+            # In a notebook the process goes on, and the directory must not stay locked.
+            Thread(target=self.directory.close, name="gptkit-unlock", daemon=True).start()
             return
-        with suppress(CheckpointError):
-            self.directory.wait()
-        with suppress(OSError):  # A picture that finds no room is no reason to end otherwise.
+        with suppress(OSError):  # A full disk must not hide how the run ended.
             self.directory.write_loss_curves(to_png(loss_curves(self.directory.metrics.rows())))
         self.directory.close()
 
@@ -172,11 +188,11 @@ def is_eval_pending(state: Mapping[str, Any]) -> bool:
 
 
 def evaluation_of(saved: dict[str, Any]) -> Evaluation:
-    """Return the evaluation that a checkpoint saved, or raise what shows that it saved none."""
+    """Return the evaluation in a checkpoint's state; raises KeyError, TypeError or ValueError if it is none."""
     losses = {name: float(saved[name]) for name in ("train_loss", "validation_loss", "bits_per_character")}
     return Evaluation(step=int(saved["step"]), is_best=bool(saved["is_best"]), **losses)
 
 
 def is_due(step: int, interval: int) -> bool:
-    """Return whether something that is done every so many steps is done after this one; 0 is never."""
+    """Return whether something done every `interval` steps is due after this one; 0 is never."""
     return interval > 0 and step % interval == 0

@@ -1,5 +1,9 @@
-"""When a run may take another number of steps than it set out to: if its schedule would have done as it did."""
+"""Which totals a schedule allows: max_iters may change while the schedule would have scaled every past step alike.
 
+With it a resumed or timed run can have more or fewer steps, and is still the run that set out to take as many.
+"""
+
+from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -7,49 +11,67 @@ from gptkit.errors import RecipeError
 from gptkit.interfaces import Schedule
 from gptkit.recipe.assemble import Assembler
 from gptkit.run.prepare import PreparedRun
+from gptkit.run.time_budget import MOST_STEPS
 
-Make = Callable[[int], Schedule]
+# Makes the schedule of a total number of steps; raises RecipeError if the schedule needs more.
+MakeSchedule = Callable[[int], Schedule]
 
 
-def sized(prepared: PreparedRun, max_iters: int) -> PreparedRun:
-    """Return an experiment with another number of steps, and all else as it was."""
+def with_max_iters(prepared: PreparedRun, max_iters: int) -> PreparedRun:
+    """Return the run with another total number of steps."""
     changed = prepared.resolved.trained_with(max_iters=max_iters)
     return replace(prepared, resolved=changed, assembler=Assembler(changed, prepared.assembler.registry))
 
 
-def schedules(prepared: PreparedRun) -> Make:
-    """Return what makes an experiment's schedule for any number of steps.
-
-    It raises RecipeError where the schedule needs more steps than that.
-    """
-    return lambda total: sized(prepared, total).assembler.schedule()
+def schedule_maker(prepared: PreparedRun) -> MakeSchedule:
+    """Return a function that makes the run's schedule for any total number of steps."""
+    return lambda total: with_max_iters(prepared, total).assembler.schedule()
 
 
-def first_other(old: Schedule, new: Schedule, taken: int) -> int | None:
-    """Return which of the steps taken, counted from 0, a new schedule scales otherwise, or None."""
+def is_allowed(make: MakeSchedule, total: int) -> bool:
+    """Return whether the schedule can have so few steps."""
+    try:
+        make(total)
+    except RecipeError:
+        return False
+    return True
+
+
+def fewest_steps(make: MakeSchedule) -> int:
+    """Return the smallest total that the schedule allows."""
+    enough = 1
+    while not is_allowed(make, enough) and enough < MOST_STEPS:
+        enough *= 2
+    return bisect_left(range(enough), True, lo=enough // 2 + 1, key=lambda total: is_allowed(make, total))
+
+
+def steps_alike(make: MakeSchedule, total: int) -> int:
+    """Return how many steps are scaled alike in a run of `total` steps and in one of twice as many."""
+    shorter, longer = make(total), make(2 * total)
+    return next((step for step in range(total) if shorter(step) != longer(step)), total)
+
+
+def first_changed_step(old: Schedule, new: Schedule, taken: int) -> int | None:
+    """Return the first of the steps taken, counted from 0, that the new schedule scales differently, or None."""
     return next((step for step in range(taken) if old(step) != new(step)), None)
 
 
-def nearest(make: Make, total: int, wanted: int, taken: int) -> int:
-    """Return the number of steps nearest to the one wanted that a run of `total` may still have.
+def nearest_total(make: MakeSchedule, total: int, wanted: int, taken: int) -> int:
+    """Return the total nearest to `wanted` that a run of `total` steps may still have.
 
     Args:
         taken: Number of steps taken so far.
     """
     old = make(total)
 
-    def is_free(size: int) -> bool:
-        try:
-            new = make(size)
-        except RecipeError:
-            return False
-        # The latest step first: there they part, if anywhere.
-        return size >= taken and old(taken - 1) == new(taken - 1) and first_other(old, new, taken) is None
+    def changes_past(candidate: int) -> bool:
+        if candidate < taken or not is_allowed(make, candidate):
+            return True
+        new = make(candidate)
+        # The latest step first: schedules mostly differ there, if anywhere.
+        return old(taken - 1) != new(taken - 1) or first_changed_step(old, new, taken) is not None
 
-    if is_free(wanted):
+    if not changes_past(wanted):
         return wanted
-    near, far = total, wanted
-    while abs(far - near) > 1:
-        middle = (near + far) // 2
-        near, far = (middle, far) if is_free(middle) else (near, middle)
-    return near
+    candidates = range(total, wanted, 1 if wanted > total else -1)
+    return candidates[bisect_left(candidates, True, lo=1, key=changes_past) - 1]

@@ -1,6 +1,7 @@
-"""How a run is asked to stop: once for after this step, twice for now."""
+"""Asks a run to stop: the first signal lets the step finish and saves, the second stops at once."""
 
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -10,10 +11,10 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stop:
-    """What a run looks at after each step, and what signals set.
+    """The request to stop, which a run checks after each step.
 
-    As a context it takes over Ctrl+C and SIGTERM: the first asks the run to stop, the second interrupts whatever
-    is being done, and after that they end the process as they would without us.
+    As a context it handles Ctrl+C and SIGTERM: the first asks the run to stop, the second interrupts what is
+    running, and after that the signals do what they did before.
     """
 
     def __init__(self) -> None:
@@ -29,26 +30,26 @@ class Stop:
 
     @property
     def exit_code(self) -> int:
-        """What a process says that ends by this signal: 130 after Ctrl+C, 143 after SIGTERM."""
+        """Exit code of a process that this signal ended: 130 after Ctrl+C, 143 after SIGTERM."""
         return 128 + (self.signal or signal.SIGINT)
 
     def ask(self, number: int = signal.SIGINT, frame: FrameType | None = None) -> None:
         """Ask the run to stop.
 
         Raises:
-            KeyboardInterrupt: If it was asked before, or is doing what can be broken off.
+            KeyboardInterrupt: If it was asked before, or is in a `breakable` context.
         """
         self.is_now = self.is_asked
         self.signal = number
         if self.is_now:
-            self.give_back()
+            self.restore_handlers()
         if self.is_now or self._is_breakable:
             self._is_breakable = False
             raise KeyboardInterrupt
 
     @contextmanager
     def breakable(self) -> Iterator[None]:
-        """Let even the first request interrupt what is done inside, because it can be done again.
+        """Let the first request already interrupt the context, because its work can be repeated.
 
         Raises:
             KeyboardInterrupt: If the run was asked before.
@@ -62,16 +63,17 @@ class Stop:
             self._is_breakable = False
 
     def __enter__(self) -> "Stop":
-        """Take over the signals."""
-        self._earlier = {number: signal.signal(number, self.ask) for number in SIGNALS}
+        """Handle the signals, if this is the main thread: Python allows handlers in no other."""
+        if threading.current_thread() is threading.main_thread():
+            self._earlier = {number: signal.signal(number, self.ask) for number in SIGNALS}
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Give the signals back."""
-        self.give_back()
+        """Restore the handlers."""
+        self.restore_handlers()
 
-    def give_back(self) -> None:
-        """Let the signals do what they did before."""
+    def restore_handlers(self) -> None:
+        """Restore the signal handlers of before."""
         for number, handler in self._earlier.items():
             signal.signal(number, handler)
         self._earlier = {}

@@ -1,4 +1,4 @@
 """What is written to disk and read back: checkpoints, metrics and the run directory, whose file names it owns.
 
-Imports `recipe` and `registry`. Files are whole or absent after a crash, and are read as if a stranger wrote them.
+Imports `recipe` and `registry`. Files are complete or absent after a crash, and are read as untrusted input.
 """

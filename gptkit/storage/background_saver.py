@@ -1,4 +1,4 @@
-"""Saves in a thread of its own, so that training waits for no disk."""
+"""Saves in a background thread, so that training does not wait for the disk."""
 
 import threading
 from collections.abc import Callable
@@ -6,15 +6,15 @@ from collections.abc import Callable
 from gptkit.errors import CheckpointError
 
 
-class Saver:
-    """Does one job of writing at a time while training goes on; a failure is told of at the next chance."""
+class BackgroundSaver:
+    """Runs one save at a time in a thread; an error is raised by the next call."""
 
     def __init__(self) -> None:
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
 
     def start(self, job: Callable[[], None]) -> None:
-        """Begin a job, after the one before it is done.
+        """Start a job, after waiting for the one before it.
 
         Raises:
             CheckpointError: If the job before failed.
@@ -27,15 +27,15 @@ class Saver:
             except BaseException as error:
                 self._error = error
 
-        # A daemon: a process that is told to stop now does not wait for it, and every moment is safe to die at.
+        # A daemon, so that a process told to stop at once does not wait for it; dying in mid-save is safe.
         self._thread = threading.Thread(target=work, name="gptkit-saver", daemon=True)
         self._thread.start()
 
     def check(self) -> None:
-        """Raise what the last job failed with, if it is over and failed.
+        """Raise the error of the last job, if it has ended with one.
 
         Raises:
-            CheckpointError: If it could not be written.
+            CheckpointError: If the checkpoint could not be written.
         """
         if self._thread is None or self._thread.is_alive():
             return
@@ -47,7 +47,7 @@ class Saver:
             raise error
 
     def wait(self) -> None:
-        """Wait for the job that is under way, and raise what it failed with."""
+        """Wait for the current job and raise its error."""
         if self._thread is not None:
             self._thread.join()
         self.check()

@@ -1,4 +1,4 @@
-"""One checkpoint: a directory of weights, optimizer state, JSON, and a manifest that says what belongs in it."""
+"""One checkpoint: a directory of weights, optimizer state, JSON, and a manifest with the hash of each file."""
 
 import json
 from collections.abc import Mapping
@@ -37,13 +37,13 @@ def write(folder: Path, snapshot: Snapshot) -> None:
 
 
 def to_json(value: Mapping[str, Any]) -> bytes:
-    """Return a JSON file that a person can read."""
+    """Return the bytes of an indented JSON file."""
     return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode("utf-8", "surrogatepass")
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint on disk, which anybody may have written."""
+    """A checkpoint on disk, read as untrusted input."""
 
     folder: Path
 
@@ -51,7 +51,7 @@ class Checkpoint:
         """Return the size in bytes and the SHA-256 of each file.
 
         Raises:
-            CheckpointError: If the manifest is damaged, or is not that of such a checkpoint.
+            CheckpointError: If it is damaged, of another format, or lists other files.
         """
         file = self.folder / MANIFEST
         if self.folder.is_symlink() or not self.folder.is_dir():
@@ -68,7 +68,7 @@ class Checkpoint:
                 pass
             case _:
                 raise CheckpointError(f"{file} is not a checkpoint's: expected {WEIGHTS}, {OPTIMIZER}, {STATE}")
-        # Nothing vouches for the manifest: but it is written in one way alone, and knows its own name.
+        # No hash protects the manifest itself, but `to_json` writes it in only one way, and the name has its step.
         if read_bytes(file) != to_json(found) or step != int(self.folder.name.split("-")[1]):
             raise CheckpointError(f"{file} is damaged: it is not as it was written")
         entries: dict[str, tuple[int, str]] = {}
@@ -81,17 +81,17 @@ class Checkpoint:
         return entries
 
     def problems(self) -> list[str]:
-        """Return what is wrong with the checkpoint, file by file; nothing if it is whole."""
+        """Return the problems of the checkpoint, one sentence per file; empty if it is intact."""
         try:
             manifest = self.manifest()
-            strange = sorted({file.name for file in self.folder.iterdir()} - {*manifest, MANIFEST})
+            unknown = sorted({file.name for file in self.folder.iterdir()} - {*manifest, MANIFEST})
         except CheckpointError as error:
             return [str(error)]
-        found = [f"{self.folder / name} is not in the manifest" for name in strange]
+        found = [f"{self.folder / name} is not in the manifest" for name in unknown]
         return found + [problem for name in manifest for problem in self.problems_of(name, manifest[name])]
 
     def problems_of(self, name: str, expected: tuple[int, str]) -> list[str]:
-        """Return what is wrong with one file."""
+        """Return the problems of one file."""
         file = self.folder / name
         try:
             size, hashed = digest(file)
@@ -104,13 +104,13 @@ class Checkpoint:
         return []
 
     def check(self, *names: str) -> None:
-        """Raise CheckpointError unless these files are what the manifest says."""
+        """Raise CheckpointError unless these files match the manifest."""
         manifest = self.manifest()
         if problems := [problem for name in names for problem in self.problems_of(name, manifest[name])]:
             raise CheckpointError("\n".join(problems))
 
     def check_fit(self, model: nn.Module) -> None:
-        """Raise CheckpointError unless the weights are of the model's names and shapes; reads no weight."""
+        """Raise CheckpointError unless the file has the model's tensor names and shapes; reads only its header."""
         file = self.folder / WEIGHTS
         if wrong := tensor_file.shape_errors(tensor_file.shapes(file), shapes_of(model)):
             raise CheckpointError(f"{file} does not fit the model: {'; '.join(wrong)}")
@@ -119,22 +119,25 @@ class Checkpoint:
         """Load the weights into a model.
 
         Raises:
-            CheckpointError: If they are damaged or do not fit.
+            CheckpointError: If they are damaged or have other names or shapes.
         """
         self.check(WEIGHTS)
         model.load_state_dict(tensor_file.read(self.folder / WEIGHTS, shapes_of(model)))
 
     def load_optimizer(self, optimizer: torch.optim.Optimizer, saved: Any) -> None:
-        """Load the state of an optimizer, of which `saved` is what the checkpoint's own state says.
+        """Load the state of an optimizer.
+
+        Args:
+            saved: The `optimizer` entry of the checkpoint's `state`.
 
         Raises:
-            CheckpointError: If it is damaged or does not fit.
+            CheckpointError: If it is damaged or of another optimizer.
         """
         self.check(OPTIMIZER)
         optimizer_state.restore(optimizer, tensor_file.read(self.folder / OPTIMIZER), saved)
 
     def state(self) -> dict[str, Any]:
-        """Return everything else.
+        """Return everything but weights and optimizer tensors, from state.json.
 
         Raises:
             CheckpointError: If it is damaged.
@@ -144,5 +147,5 @@ class Checkpoint:
 
 
 def shapes_of(model: nn.Module) -> dict[str, tuple[int, ...]]:
-    """Return the shape of each tensor of a model's state."""
+    """Return the shape of each tensor of a model's state dict."""
     return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}

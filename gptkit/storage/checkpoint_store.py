@@ -1,4 +1,4 @@
-"""The checkpoints of a run: new ones moved into place, pointers at whole ones alone, old ones removed."""
+"""The checkpoints of a run: saves new ones, points `last` and `best` at complete ones, removes old ones."""
 
 import re
 from collections.abc import Sequence
@@ -17,37 +17,37 @@ NAME = re.compile(rf"step-(\d{{6,12}})({'|'.join(PENDING)})?")
 LAST, BEST = "last", "best"
 
 
-class Checkpoints:
+class CheckpointStore:
     """The directory of a run's checkpoints."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def save(self, snapshot: Snapshot, *, best: bool, keep: int) -> None:
-        """Save a checkpoint as the last one and, if it is, as the best; then remove those too old to keep.
+        """Save a checkpoint as `last`, and as `best` if it is; then remove old ones.
 
         Args:
-            keep: How many of the latest stay, besides the best.
+            keep: Number of the latest checkpoints to keep, besides the best.
 
         Raises:
-            CheckpointError: If what was written is not what is read back.
-            OSError: If it cannot be written. The pointers then point where they did.
+            CheckpointError: If what is read back differs from what was written.
+            OSError: If it cannot be written. The pointers stay as they were.
         """
         new = self.folder / name_of(snapshot)
         with phase("save"):
             self.put(new, snapshot)
         with phase("point"):
-            # The best first: whoever goes on from the last finds a best no older than it knows of.
+            # Write `best` before `last`: a resumed run must not see an older best.
             for pointer in (BEST, LAST) if best else (LAST,):
                 replace_file(self.folder / pointer, f"{new.name}\n".encode())
         with phase("retain"):
             self.retain(keep)
 
     def put(self, new: Path, snapshot: Snapshot) -> None:
-        """Write a checkpoint beside its place, move it there, and read it back."""
+        """Write a checkpoint under a hidden name, rename it, and read it back."""
         if new.exists():
             if not Checkpoint(new).problems():
-                return  # A run that goes on from an earlier checkpoint comes by here again, with the same bits.
+                return  # A run resumed from an earlier checkpoint saves the same bits again.
             discard(new)
         beside = hidden(new)
         remove(beside)
@@ -58,7 +58,7 @@ class Checkpoints:
             raise CheckpointError("\n".join(problems))
 
     def retain(self, keep: int) -> None:
-        """Remove all but the latest checkpoints and those that are pointed at, and what was left half done."""
+        """Remove incomplete checkpoints, and all but the latest and those that a pointer names."""
         latest = self.names()[-keep:]
         pointed = [self.target(pointer) for pointer in (LAST, BEST)]
         for name in self.names():
@@ -69,15 +69,15 @@ class Checkpoints:
         sync_directory(self.folder)
 
     def names(self) -> list[str]:
-        """Return the names of all checkpoints, in the order of their steps."""
+        """Return the names of all checkpoints, in order of their steps."""
         found = [path.name for path in self.folder.iterdir() if NAME.fullmatch(path.name)]
         return sorted(found, key=lambda name: (int(name.split("-")[1]), not name.endswith(PENDING)))
 
     def target(self, pointer: str) -> str | None:
-        """Return the name that a pointer names, or None if there is no pointer.
+        """Return the name of the checkpoint that a pointer names, or None if there is no such pointer.
 
         Raises:
-            CheckpointError: If it names no checkpoint that is there.
+            CheckpointError: If that checkpoint does not exist.
         """
         file = self.folder / pointer
         if not file.exists() and not file.is_symlink():
@@ -90,7 +90,7 @@ class Checkpoints:
         return name
 
     def get(self, asked: str) -> Checkpoint:
-        """Return the checkpoint that `best`, `last` or a name such as `step-000100` means.
+        """Return the checkpoint called `best`, `last` or a name such as `step-000100`.
 
         Raises:
             CheckpointError: If there is none.
@@ -107,14 +107,14 @@ class Checkpoints:
         return Checkpoint(self.folder / name)
 
     def others(self, wrong: Sequence[str]) -> str:
-        """Return a sentence that names the whole checkpoints besides those that are wrong, or nothing."""
+        """Return a sentence that names the intact checkpoints other than `wrong`, or an empty string."""
         whole = [
             name for name in self.names() if name not in wrong and not Checkpoint(self.folder / name).problems()
         ]
         return f". Whole are: {', '.join(whole)}" if whole else ""
 
     def problems(self) -> dict[str, list[str]]:
-        """Return what is wrong with each checkpoint and each pointer; an empty list is one that is whole."""
+        """Return the problems of each checkpoint, empty if it is intact, and of each broken pointer."""
         found = {name: Checkpoint(self.folder / name).problems() for name in self.names()}
         for pointer in (BEST, LAST):
             try:
@@ -130,12 +130,12 @@ def name_of(snapshot: Snapshot) -> str:
 
 
 def hidden(folder: Path) -> Path:
-    """Return the name beside a checkpoint under which it is no checkpoint."""
+    """Return the name of a checkpoint that is being written or removed."""
     return folder.with_name(f".{folder.name}")
 
 
 def discard(folder: Path) -> None:
-    """Remove a checkpoint, which stops being one before the first of its files is gone."""
+    """Remove a checkpoint; it is renamed first, so that no incomplete one keeps the name."""
     remove(hidden(folder))
     rename(folder, hidden(folder))
     remove(hidden(folder))

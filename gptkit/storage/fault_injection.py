@@ -1,8 +1,8 @@
 """Faults on purpose, for tests: `GPTKIT_FAULT="kill@save:3"`. Inert unless that variable is set.
 
-A fault is `ACTION@PLACE:NUMBER`, several are parted by commas: what happens, where, and at which arrival there,
-counted from 1. Actions are `kill` (SIGKILL), `interrupt` (SIGINT), `terminate` (SIGTERM) and the name of an error
-of the system, such as `EIO`. Places are the operations on files (`open`, `write`, `fsync`, `mkdir`, `rename`,
+A fault is `ACTION@PLACE:NUMBER`, several are separated by commas: what happens, where, and at which call, counted
+from 1. Actions are `kill` (SIGKILL), `interrupt` (SIGINT), `terminate` (SIGTERM) and the name of a system error,
+such as `EIO`. Places are the operations on files (`open`, `write`, `fsync`, `mkdir`, `rename`,
 `remove`) and the phases of a run (`setup`, `step`, `evaluate`, `sample`, `save`, `point`, `retain`); an operation
 counts for its phase too, and as `save.fsync`.
 """
@@ -19,14 +19,14 @@ from gptkit.errors import UsageError
 
 VARIABLE = "GPTKIT_FAULT"
 SIGNALS = {"kill": signal.SIGKILL, "interrupt": signal.SIGINT, "terminate": signal.SIGTERM}
-# How often each place was reached in this process. Tests enumerate what they count here.
+# How often each place was reached in this process; tests read it to enumerate the faults.
 reached: Counter[str] = Counter()
 _phase = threading.local()
 
 
 @contextmanager
 def phase(name: str) -> Iterator[None]:
-    """Count the operations inside as those of a phase, and its end as one more place to fail at."""
+    """Count the operations in the context as those of a phase, and its end as one more place to fail."""
     outer = getattr(_phase, "name", None)
     _phase.name = name
     try:
@@ -37,11 +37,11 @@ def phase(name: str) -> Iterator[None]:
 
 
 def reach(place: str) -> None:
-    """Arrive at a place, and let happen there what `GPTKIT_FAULT` asks for.
+    """Count the arrival at a place, and cause the fault that `GPTKIT_FAULT` asks for there.
 
     Raises:
-        OSError: If it asks for an error.
-        UsageError: If it is not understood.
+        OSError: If it asks for a system error.
+        UsageError: If the variable cannot be parsed.
     """
     current = getattr(_phase, "name", None)
     places = {place, current, f"{current}.{place}"} if current else {place}
@@ -49,7 +49,7 @@ def reach(place: str) -> None:
     for fault in filter(None, os.environ.get(VARIABLE, "").split(",")):
         action, where, number = parse(fault)
         if where in places and reached[where] == number:
-            happen(action, fault)
+            cause(action, fault)
 
 
 def parse(fault: str) -> tuple[str, str, int]:
@@ -63,8 +63,8 @@ def parse(fault: str) -> tuple[str, str, int]:
     return action, place, int(number)
 
 
-def happen(action: str, fault: str) -> None:
-    """Do it."""
+def cause(action: str, fault: str) -> None:
+    """Raise the error or send the signal."""
     if action in SIGNALS:
         os.kill(os.getpid(), SIGNALS[action])
     else:

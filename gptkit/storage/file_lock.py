@@ -1,4 +1,4 @@
-"""One writer: a file that is locked while a process writes beside it, and that names the process."""
+"""Locks a run directory for its one writer, by a file that names the process."""
 
 import fcntl
 import os
@@ -8,9 +8,9 @@ from gptkit.errors import UsageError
 
 
 class Lock:
-    """Held from its making to `release`, or to the end of the process, however it ends.
+    """Held until `release` or the end of the process, however it ends.
 
-    The system keeps the lock, not the file: one that a dead process left locks nothing.
+    The operating system holds the lock, so a file left by a dead process locks nothing.
 
     Raises:
         UsageError: If another process holds it; names that process.
@@ -21,7 +21,7 @@ class Lock:
         self.descriptor = self.acquire()
 
     def acquire(self) -> int:
-        """Return the file's descriptor, locked."""
+        """Return the locked file descriptor."""
         while True:
             descriptor = os.open(self.file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
             try:
@@ -34,21 +34,21 @@ class Lock:
                     f"{self.file.parent} is being written by {name}: one run has one writer. Wait for it, or stop "
                     "it first"
                 ) from None
-            if self.is_at_its_place(descriptor):
+            if self.is_current(descriptor):
                 os.ftruncate(descriptor, 0)
                 os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
                 return descriptor
-            os.close(descriptor)  # The holder before removed it between our opening it and our locking it.
+            os.close(descriptor)  # The holder before us removed it between our open and our lock.
 
-    def is_at_its_place(self, descriptor: int) -> bool:
-        """Return whether the locked file is the one that others will find."""
+    def is_current(self, descriptor: int) -> bool:
+        """Return whether the locked file still has its name, so that others find it."""
         try:
             return os.path.samestat(os.fstat(descriptor), self.file.stat())
         except FileNotFoundError:
             return False
 
     def release(self) -> None:
-        """Remove the file and give the lock back; a second time is nothing."""
+        """Remove the file and unlock; a second call does nothing."""
         if self.descriptor >= 0:
             self.file.unlink(missing_ok=True)
             os.close(self.descriptor)

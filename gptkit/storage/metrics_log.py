@@ -1,4 +1,4 @@
-"""The rows of metrics of a run: JSON, one to a line, appended as it goes."""
+"""The metrics of a run: one JSON object a line, appended during the run."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ from gptkit.storage.safe_write import replace_file, sync_file
 
 
 class MetricsLog:
-    """A file of rows."""
+    """The file metrics.jsonl."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
@@ -33,7 +33,7 @@ class MetricsLog:
             raise CheckpointError(f"{self.file} cannot be written: {error.strerror}") from error
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return every whole row; the last line may be half a row, where the run was killed."""
+        """Return every complete row; the last line may be cut off if the run was killed."""
         found = []
         for line in self.file.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
@@ -45,10 +45,10 @@ class MetricsLog:
         return found
 
     def keep(self, is_kept: Callable[[dict[str, Any]], bool]) -> None:
-        """Remove every other row."""
+        """Remove the rows that `is_kept` rejects."""
         kept = [row for row in self.rows() if is_kept(row)]
         replace_file(self.file, "".join(json.dumps(row) + "\n" for row in kept).encode())
 
     def sync(self) -> None:
-        """Wait until every row is on the disk."""
+        """Wait until every row is on disk."""
         sync_file(self.file)

@@ -1,4 +1,4 @@
-"""What an optimizer remembers, as tensors and JSON, and back: no pickle."""
+"""Saves and loads optimizer state as tensors and JSON, without pickle."""
 
 from typing import Any
 
@@ -12,22 +12,22 @@ def dump(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor], dict[str,
     """Return an optimizer's tensors by name, and the rest of its state as JSON that names them.
 
     Raises:
-        CheckpointError: If it holds something that is neither a tensor nor JSON's.
+        CheckpointError: If a value is neither a tensor nor representable in JSON.
     """
     tensors: dict[str, Tensor] = {}
     return tensors, encode(optimizer.state_dict(), "", tensors)
 
 
 def restore(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor], saved: Any) -> None:
-    """Give an optimizer the state that `dump` returned. Its learning rates stay those it was built with.
+    """Load the state that `dump` returned into an optimizer, but keep its own learning rates.
 
     Raises:
-        CheckpointError: If the state is not that of such an optimizer.
+        CheckpointError: If the state is of another optimizer.
     """
     try:
         state = decode(saved, tensors)
         for group, own in zip(state["param_groups"], optimizer.param_groups, strict=True):
-            # The schedule scales the first rate, and what was saved is a scaled one.
+            # The saved rate is already scaled by the schedule, which must scale the original one.
             group["lr"] = own["lr"]
         optimizer.load_state_dict(state)
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, RuntimeError, RecursionError) as error:
@@ -35,7 +35,7 @@ def restore(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor], saved:
 
 
 def encode(value: Any, path: str, tensors: dict[str, Tensor]) -> Any:
-    """Return a value as JSON, each tensor in it as its name in `tensors`."""
+    """Return a value as JSON, and put its tensors into `tensors`, where the JSON names them."""
     match value:
         case Tensor():
             tensors[path] = value
@@ -57,7 +57,7 @@ def encode(value: Any, path: str, tensors: dict[str, Tensor]) -> Any:
 
 
 def decode(value: Any, tensors: dict[str, Tensor]) -> Any:
-    """Return the value that `encode` was given."""
+    """Return the value that `encode` encoded."""
     match value:
         case {"tensor": str(name)}:
             return tensors[name]

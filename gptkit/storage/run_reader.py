@@ -1,4 +1,4 @@
-"""A run on disk, as anybody may have made it: what is in it under which name, and reading it with care."""
+"""Reads a run directory, as untrusted input, and knows the names of its files."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,8 +8,7 @@ import tomli
 
 from gptkit.errors import CheckpointError
 from gptkit.recipe.read import Recipe, read
-from gptkit.storage.checkpoint import Checkpoint
-from gptkit.storage.checkpoint_store import Checkpoints
+from gptkit.storage.checkpoint_store import CheckpointStore
 from gptkit.storage.metrics_log import MetricsLog
 from gptkit.storage.safe_read import digest, read_bytes, read_json
 
@@ -18,17 +17,17 @@ METRICS, SAMPLES, LOSS, ENVIRONMENT = "metrics.jsonl", "samples", "loss.png", "e
 TOKENIZER, CHECKPOINTS, LOCK = "tokenizer.json", "checkpoints", "lock"
 
 
-class RunFiles:
-    """The directory of one run, for reading."""
+class RunReader:
+    """The directory of one run, opened for reading."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.checkpoints = Checkpoints(root / CHECKPOINTS)
+        self.checkpoints = CheckpointStore(root / CHECKPOINTS)
         self.metrics = MetricsLog(root / METRICS)
 
     @property
     def resolved(self) -> Path:
-        """The resolved recipe.
+        """Path of the resolved recipe.
 
         Raises:
             CheckpointError: If this is no run directory.
@@ -41,23 +40,23 @@ class RunFiles:
         return self.root / RESOLVED
 
     @staticmethod
-    def of(recipe: Path) -> "RunFiles | None":
-        """Return the run directory whose resolved recipe this is, if it is one's."""
+    def of(recipe: Path) -> "RunReader | None":
+        """Return the run directory that this resolved recipe belongs to, or None for any other recipe."""
         is_one = recipe.name == RESOLVED and (recipe.parent / CHECKPOINTS).exists()
-        return RunFiles(recipe.parent) if is_one else None
+        return RunReader(recipe.parent) if is_one else None
 
     def read(self, overrides: Sequence[str] = ()) -> Recipe:
-        """Return the resolved recipe, as somebody wrote it.
+        """Return the resolved recipe, not yet checked.
 
         Raises:
-            CheckpointError: If this is no run directory, or the recipe names a file outside of it.
+            CheckpointError: If this is no run directory, or the recipe names a file outside it.
             RecipeError: If an override is wrong.
         """
         file = self.resolved
         try:
             written = tomli.loads(read_bytes(file).decode())
         except (ValueError, RecursionError):
-            written = {}  # What is wrong with it is said better by whoever reads it below.
+            written = {}  # `read` below explains better what is wrong.
         if "base" in written:
             raise CheckpointError(f"{file} is based on another recipe, and a run's own is whole in itself")
         recipe = read(file, overrides)
@@ -67,7 +66,7 @@ class RunFiles:
         return recipe
 
     def origin(self) -> dict[str, Any]:
-        """Return what the run began with.
+        """Return what must be unchanged when the run is resumed.
 
         Raises:
             CheckpointError: If it cannot be read.
@@ -75,23 +74,15 @@ class RunFiles:
         return read_json(self.root / ORIGIN)
 
     def saved_tokenizer(self) -> dict[str, Any]:
-        """Return what the tokenizer saved.
+        """Return the JSON of the tokenizer.
 
         Raises:
             CheckpointError: If it is not JSON.
         """
         return read_json(self.root / TOKENIZER)
 
-    def checkpoint(self, asked: str) -> Checkpoint:
-        """Return the checkpoint that `best`, `last` or a name such as `step-000100` means.
-
-        Raises:
-            CheckpointError: If there is none.
-        """
-        return self.checkpoints.get(asked)
-
     def changed_files(self) -> list[str]:
-        """Return what is wrong with the files that must stay as the run began with them, one sentence each."""
+        """Return one sentence for each file that has changed since the run began and must not."""
         hashes = self.origin().get("files")
         if not isinstance(hashes, dict):
             return [f"{self.root / ORIGIN} does not say what the run began with"]
@@ -108,7 +99,7 @@ class RunFiles:
         return found
 
     def verify(self) -> dict[str, list[str]]:
-        """Return what is wrong with each part of the run, by name; an empty list is one that is whole.
+        """Return the problems of each part of the run, by name; an empty list is an intact part.
 
         Raises:
             CheckpointError: If this is no run directory.

@@ -1,4 +1,4 @@
-"""Reads files that a stranger may have made: real files alone, and no more of them than fits."""
+"""Reads untrusted files: regular files only, and up to a size limit."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 
 from gptkit.errors import CheckpointError
 
-# More than any state or vocabulary takes, and little enough to read at once.
+# More than any state or vocabulary takes, and small enough to read at once.
 LIMIT = 64 << 20
 PIECE = 1 << 20
 
@@ -18,10 +18,10 @@ def open_file(file: Path) -> BinaryIO:
     """Open a file that is no link, directory, pipe or device.
 
     Raises:
-        CheckpointError: If it is not there, or is something else.
+        CheckpointError: If it does not exist or is not a regular file.
     """
     try:
-        # Not blocking, because to open a pipe waits for whoever writes to it.
+        # Non-blocking, because opening a pipe would wait for a writer.
         descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except (OSError, ValueError) as error:
         if file.is_symlink():
@@ -35,7 +35,7 @@ def open_file(file: Path) -> BinaryIO:
 
 
 def read_bytes(file: Path, limit: int = LIMIT) -> bytes:
-    """Return what is in a file.
+    """Return the contents of a file.
 
     Raises:
         CheckpointError: If it cannot be read, or is larger than `limit` bytes.
@@ -54,7 +54,7 @@ def read_json(file: Path) -> dict[str, Any]:
     """Return the object in a JSON file.
 
     Raises:
-        CheckpointError: If it cannot be read, is not JSON, or is no object.
+        CheckpointError: If it cannot be read, or holds no JSON object.
     """
     content = read_bytes(file)
     try:

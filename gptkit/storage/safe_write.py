@@ -1,7 +1,7 @@
-"""Files that are whole or not there, whatever happens to the machine while they are written.
+"""Writes files that are complete or absent, even if the machine crashes while they are written.
 
-What is written is on the disk before it gets its name, and the name is on the disk before anybody relies on it.
-Every operation is announced to `faults`, so that tests can fail or kill the process before each of them.
+Contents are on disk before the file gets its name, and the name is on disk before anything relies on it. Every
+operation calls `fault_injection.reach` first, so that tests can fail it or kill the process there.
 """
 
 import os
@@ -14,11 +14,11 @@ PIECE = 1 << 24
 
 
 def write_file(file: Path, content: bytes) -> None:
-    """Write a file and wait until it is on the disk."""
+    """Write a file and wait until it is on disk."""
     reach("open")
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
     try:
-        # In two halves at least, so that every file can be caught half written.
+        # In at least two pieces, so that tests can stop after half of any file.
         step = min(PIECE, max(1, -(-len(content) // 2)))
         for start in range(0, len(content), step):
             reach("write")
@@ -30,14 +30,14 @@ def write_file(file: Path, content: bytes) -> None:
 
 
 def write_all(descriptor: int, content: bytes | memoryview) -> None:
-    """Write bytes, however many the system takes at a time."""
+    """Write all bytes, though one call may take only some."""
     rest = memoryview(content)
     while rest:
         rest = rest[os.write(descriptor, rest) :]
 
 
 def replace_file(file: Path, content: bytes) -> None:
-    """Put a file in place of an earlier one, in one move, and wait until that is on the disk."""
+    """Replace a file atomically and wait until that is on disk."""
     beside = file.with_name(f".{file.name}")
     write_file(beside, content)
     rename(beside, file)
@@ -45,17 +45,17 @@ def replace_file(file: Path, content: bytes) -> None:
 
 
 def sync_file(file: Path) -> None:
-    """Wait until what was written to a file is on the disk."""
+    """Wait until the contents of a file are on disk."""
     sync(file, os.O_RDONLY)
 
 
 def sync_directory(directory: Path) -> None:
-    """Wait until the names in a directory are on the disk."""
+    """Wait until the names in a directory are on disk."""
     sync(directory, os.O_RDONLY | os.O_DIRECTORY)
 
 
 def sync(path: Path, flags: int) -> None:
-    """Wait until what stands at a path is on the disk."""
+    """Call fsync on a path."""
     reach("fsync")
     descriptor = os.open(path, flags | os.O_CLOEXEC)
     try:
@@ -71,14 +71,14 @@ def make_directory(directory: Path) -> None:
 
 
 def rename(old: Path, new: Path) -> None:
-    """Give a file or a directory another name; a file takes the place of one that is there."""
+    """Rename a file or a directory; a file replaces an existing one."""
     reach("rename")
-    # The module's own name, so that a test can make it fail.
+    # Not `Path.replace`, so that a test can make it fail.
     os.replace(old, new)  # noqa: PTH105
 
 
 def remove(path: Path) -> None:
-    """Remove a file, or a directory with all that is in it; links are removed, not followed."""
+    """Remove a file, or a directory and its contents; links are removed, not followed."""
     if not os.path.lexists(path):
         return
     if stat.S_ISDIR(path.lstat().st_mode):

@@ -1,4 +1,4 @@
-"""A copy of all that training changes, taken between two steps."""
+"""A copy of everything that training changes, taken between two steps."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ from gptkit.storage.optimizer_state import dump
 
 @dataclass(frozen=True)
 class Snapshot:
-    """All that is saved after a step. Its tensors are copies in main memory, so that training may go on.
+    """Everything that is saved after a step, with tensors copied to the CPU, so that training can go on meanwhile.
 
     Args:
-        state: Everything else that the next steps depend on, in JSON's types.
+        state: Everything else that later steps depend on, as JSON.
     """
 
     step: int
@@ -26,10 +26,10 @@ class Snapshot:
 
 
 def take(step: int, model: nn.Module, optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -> Snapshot:
-    """Return a copy of the model's and the optimizer's state; `state` gets what of the latter is no tensor.
+    """Return a copy of the state of model and optimizer, with the optimizer's other values added to `state`.
 
     Raises:
-        NumericsError: If a weight is not finite: such a checkpoint is worth nothing, and none is made.
+        NumericsError: If a weight is not finite, because such a checkpoint is useless.
     """
     weights = {name: copied(tensor) for name, tensor in model.state_dict().items()}
     for name, _ in model.named_parameters():
@@ -41,5 +41,5 @@ def take(step: int, model: nn.Module, optimizer: torch.optim.Optimizer, state: M
 
 
 def copied(tensor: Tensor) -> Tensor:
-    """Return a copy in main memory."""
+    """Return a copy on the CPU."""
     return tensor.detach().to("cpu", copy=True).contiguous()

@@ -1,4 +1,4 @@
-"""Tensors in a safetensors file, whose header is believed only after it was compared with the file."""
+"""Reads and writes safetensors files, and checks a header against the file before memory is allocated."""
 
 import json
 import math
@@ -13,7 +13,7 @@ from torch import Tensor
 from gptkit.errors import CheckpointError
 from gptkit.storage.safe_read import open_file
 
-# Of 100,000 tensors and more; parsed, it takes a few times as much.
+# Enough for 100,000 tensors; parsed, it takes a few times as much memory.
 HEADER_LIMIT = 16 << 20
 BYTES = {
     **dict.fromkeys(("F64", "I64", "U64", "C64"), 8),
@@ -25,7 +25,7 @@ PICKLES = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 
 
 def to_bytes(tensors: Mapping[str, Tensor]) -> bytes:
-    """Return tensors as the bytes of a file."""
+    """Return the bytes of a file of tensors."""
     return save({name: tensor.contiguous() for name, tensor in tensors.items()})
 
 
@@ -33,11 +33,11 @@ def read(file: Path, expected: Mapping[str, tuple[int, ...]] | None = None) -> d
     """Return the tensors of a file.
 
     Args:
-        expected: The shape of every tensor that it should hold; none takes what there is.
+        expected: The shape of every tensor that it must hold; None accepts any.
 
     Raises:
-        CheckpointError: If the file is damaged, hostile or no safetensors file, or holds other tensors. That is
-            found before memory is taken for any.
+        CheckpointError: If the file is damaged, hostile or no safetensors file, or holds other tensors; before
+            memory is allocated for any.
     """
     found = shapes(file)
     if expected is not None and (wrong := shape_errors(found, expected)):
@@ -49,27 +49,27 @@ def read(file: Path, expected: Mapping[str, tuple[int, ...]] | None = None) -> d
 
 
 def shape_errors(found: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int, ...]]) -> list[str]:
-    """Return how tensors differ from those expected, the first few of each sort."""
+    """Return how tensors differ from those expected, the first few of each kind."""
     missing = [name for name in expected if name not in found]
-    strange = [name for name in found if name not in expected]
+    extra = [name for name in found if name not in expected]
     others = [
         f"{name} is {list(found[name])}, expected {list(shape)}"
         for name, shape in expected.items()
         if name in found and found[name] != shape
     ]
-    sorts = {"it lacks": missing, "it has besides": strange, "": others}
+    kinds = {"it lacks": missing, "it has besides": extra, "": others}
     return [
         f"{title} {', '.join(names[:3])}{f' and {len(names) - 3} more' if len(names) > 3 else ''}".strip()
-        for title, names in sorts.items()
+        for title, names in kinds.items()
         if names
     ]
 
 
 def shapes(file: Path) -> dict[str, tuple[int, ...]]:
-    """Return the shape of each tensor in a file, from a header that the file bears out.
+    """Return the shape of each tensor in a file, from its header.
 
     Raises:
-        CheckpointError: If the header claims more than there is, or is no header.
+        CheckpointError: If the header is none, or does not match the size of the file.
     """
     with open_file(file) as opened:
         start = opened.read(8)
@@ -84,13 +84,13 @@ def shapes(file: Path) -> dict[str, tuple[int, ...]]:
         opened.seek(8)
         header = opened.read(length)
     try:
-        return checked(json.loads(header.decode("utf-8")), size - 8 - length)
+        return shapes_in(json.loads(header.decode("utf-8")), size - 8 - length)
     except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{file} cannot be read: no safetensors file: {error}") from None
 
 
-def checked(header: Any, size: int) -> dict[str, tuple[int, ...]]:
-    """Return the shapes that a header gives, or raise ValueError unless its tensors make up `size` bytes."""
+def shapes_in(header: Any, size: int) -> dict[str, tuple[int, ...]]:
+    """Return the shapes in a header, or raise ValueError unless its tensors fill exactly `size` bytes."""
     if not isinstance(header, dict):
         raise ValueError("its header is no object")
     header.pop("__metadata__", None)

@@ -1,4 +1,4 @@
-"""Equal to the reference in `attend` alone: at any shape, however long, row by row."""
+"""Equality with the reference in `attend` alone: at any shape and length, row by row."""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -18,7 +18,7 @@ from gptkit.testing.results import Results, gradients
 
 @dataclass(frozen=True)
 class Inputs:
-    """What `attend` takes, and the gradient of what it returns."""
+    """The arguments of `attend`, and the gradient that flows into its output."""
 
     q: Float[Tensor, "B H T D"]
     k: Float[Tensor, "B H S D"]
@@ -27,20 +27,20 @@ class Inputs:
     attn_mask: Bool[Tensor, "..."] | None
 
     def results(self, attention: SoftmaxAttention) -> Results:
-        """Return the output of an attention's `attend`, and the gradients of the queries, keys and values."""
+        """Return the output of an attention's `attend`, and the gradients of queries, keys and values."""
         q, k, v = (x.detach().requires_grad_() for x in (self.q, self.k, self.v))
-        # A copy, so that what one attention does to it is not the next one's fault.
+        # A copy: an attention that modifies it must not affect the next one.
         y = attention.attend(q, k, v, None if self.attn_mask is None else self.attn_mask.clone())
         return {"output": y.detach(), **gradients(y, {"q": q, "k": k, "v": v}, self.gradient)}
 
-    def seen(self) -> Bool[Tensor, "B H T S"]:
-        """Return which key each query sees, also where that is the causal rule."""
+    def full_mask(self) -> Bool[Tensor, "B H T S"]:
+        """Return the mask at its full shape, also where it is the causal one."""
         attn_mask = causal_mask(self.q, self.k) if self.attn_mask is None else self.attn_mask
         return attn_mask.expand(*self.q.shape[:3], self.k.shape[2])
 
     def heads(self) -> Iterator["Inputs"]:
         """Yield the inputs of each head."""
-        tensors = (self.q, self.k, self.v, self.gradient, self.seen())
+        tensors = (self.q, self.k, self.v, self.gradient, self.full_mask())
         for h in range(self.q.shape[1]):
             yield Inputs(*(x[:, h : h + 1] for x in tensors))
 
@@ -51,7 +51,7 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Expected:
-    """What the reference finds on a case, in its dtype and in float64, and how large each row of that is."""
+    """The reference's results for a case, in its dtype and in float64, and the size of each row."""
 
     inputs: Inputs
     reference: Results
@@ -67,45 +67,45 @@ def attend_equals_reference(attention: SoftmaxAttention, case: Case) -> None:
 
 
 def attends_as_reference(build: Build[SoftmaxAttention], case: Case) -> None:
-    """Assert that `attend` alone has the reference's output and gradients, row by row."""
+    """Assert that the output and the gradients of `attend` equal the reference's, row by row."""
     attend_equals_reference(case.build(build), case)
 
 
-# A benchmark asks for the same one for each attention in turn, and at its sizes this takes seconds.
+# Cached, because a benchmark asks for it once for each attention, and at its shapes this takes seconds.
 @lru_cache(maxsize=1)
 def expect(case: Case) -> Expected:
-    """Return what any attention must find on a case."""
+    """Return the reference's results for a case."""
     inputs = Inputs(*case.qkv(), case.draw("gradient", case.B, case.H, case.T, case.D), case.attn_mask())
     naive = NaiveAttention(case.dims()).eval()
-    # One head at a time: all at once, the oracle would keep several numbers for every query and key.
+    # One head at a time: the oracle holds several float64 numbers for each pair of query and key.
     return Expected(
         inputs,
-        reference=together(head.results(naive) for head in inputs.heads()),
-        oracle=together(head.double().results(naive) for head in inputs.heads()),
-        sizes=together(sizes(head.double()) for head in inputs.heads()),
+        reference=concatenated(head.results(naive) for head in inputs.heads()),
+        oracle=concatenated(head.double().results(naive) for head in inputs.heads()),
+        sizes=concatenated(sizes(head.double()) for head in inputs.heads()),
     )
 
 
-def together(heads: Iterable[Results]) -> Results:
-    """Return the results of all heads, one tensor to a name."""
+def concatenated(heads: Iterable[Results]) -> Results:
+    """Return the results of all heads, concatenated."""
     heads = list(heads)
     return {name: torch.cat([head[name] for head in heads], dim=1) for name in heads[0]}
 
 
 def sizes(head: Inputs) -> Results:
-    """Return how large each row of a head's results would be if nothing in it cancelled: the root of its squares.
+    """Return how large each row of a head's results would be if nothing cancelled: a root of summed squares.
 
-    The results themselves are no measure: the gradient of a query that sees one key is zero, and what an
-    attention finds is the rounding of terms that are not. Nor is the largest of a tensor, beside which a
-    late row, the mean of many values, is small.
+    The results themselves are no measure. The gradient of a query that sees one key is zero, and what is computed
+    is the rounding error of terms that are not zero. Nor is the largest number of a tensor: a late row, the mean
+    of many values, is small beside it.
     """
     q, k, v, gradient = (x.square() for x in (head.q, head.k, head.v, head.gradient))
     scores = head.q @ head.k.mT / math.sqrt(q.shape[3])  # (B, 1, T, S)
-    weights = scores.masked_fill(~head.seen(), -math.inf).softmax(dim=-1)
-    # One rounding of a score of 30 changes its weight by 30 of its own.
+    weights = scores.masked_fill(~head.full_mask(), -math.inf).softmax(dim=-1)
+    # A relative error in a score of 30 is 30 times as large in its weight.
     weights = (weights * (1 + scores.abs())).square()
     output = weights @ v
-    # Into a score flows the gradient of its value's weight, less the mean of those of all.
+    # The softmax passes to a score the gradient of its weight less the weighted mean over all keys.
     back = weights * (gradient @ v.mT + (gradient * output).sum(dim=-1, keepdim=True)) / q.shape[3]
     squares = {
         "output": output,
@@ -114,5 +114,5 @@ def sizes(head: Inputs) -> Results:
         "gradient of v": weights.mT @ gradient,
     }
     rows = {name: square.mean(dim=-1, keepdim=True).sqrt() for name, square in squares.items()}
-    # A key that hardly a query weighs has hardly a gradient, and float16 makes that nothing.
+    # A key with tiny weights has a tiny gradient, which float16 rounds to zero.
     return {name: row.clamp(min=1e-4 * row.max()) for name, row in rows.items()}

@@ -1,4 +1,4 @@
-"""One input to check a part on."""
+"""One input on which a part is checked."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from gptkit.testing.input import Input
 
 Module = TypeVar("Module", bound=nn.Module)
 
-# A part's class, `functools.partial` of it with options, or `Subject.build`.
+# What makes a part from `dims` and options: its class, a `functools.partial` of it, or `Subject.build`.
 Build = Callable[..., Module]
 
 
@@ -25,12 +25,11 @@ class Case(Input):
     Args:
         earlier: Number of keys before the first query, S - T.
         scale: Standard deviation of the inputs.
-        visible_axes: Axes of the tensor that says which key each query sees, such as "T S" or "B 1 T S";
-            None is the causal rule.
-        strided: Whether inputs lie in memory with their axes in reverse.
-        rotated: Whether a position turns queries and keys.
-        options: Options of the part that are not at their default, with their values.
-        spare: Positions of the context behind the input.
+        mask_axes: Axes of the attention mask, such as "T S" or "B 1 T S"; None is the causal mask.
+        strided: Whether inputs are stored with their axes in reverse order.
+        rotated: Whether a position rotates queries and keys.
+        options: Options of the part that differ from their defaults.
+        spare: Number of positions by which the context is longer than the input.
     """
 
     B: int = 2
@@ -39,7 +38,7 @@ class Case(Input):
     D: int = 4
     earlier: int = 0
     scale: float = 1.0
-    visible_axes: str | None = None
+    mask_axes: str | None = None
     strided: bool = False
     rotated: bool = False
     options: tuple[tuple[str, int], ...] = ()
@@ -59,25 +58,25 @@ class Case(Input):
         return self.H * self.D
 
     def dims(self, dropout: float = 0.0) -> Dims:
-        """Return the sizes that a part for this input is built with."""
-        # Where the context is longer than the input, a memory has places which nothing may look at.
+        """Return the sizes with which a part for this input is built."""
+        # A context longer than the input leaves slots in a cache that must not be read.
         block_size = self.S + self.spare
         return Dims(n_layer=1, n_head=self.H, n_embd=self.C, block_size=block_size, vocab_size=7, dropout=dropout)
 
     def build(self, build: Build[Module], dropout: float = 0.0) -> Module:
-        """Return a part for this input, in eval mode, with the first weights that it draws itself."""
+        """Return a part for this input in eval mode, with the initial weights that it draws itself."""
         with seeded(torch.device("cpu"), self.seed, "weights"):
             part = build(self.dims(dropout), **dict(self.options))
         return part.to(self.device, self.dtype).eval()
 
     def draw(self, purpose: str, *shape: int) -> Float[Tensor, "..."]:
-        """Return normal numbers that are the same for the same purpose."""
+        """Return normal numbers, the same for the same seed and purpose."""
         x = torch.randn(shape, generator=generator(self.seed, purpose), dtype=torch.float64)
         x = x.to(self.device, self.dtype)
         return x.transpose(0, -1).contiguous().transpose(0, -1) if self.strided else x
 
     def x(self) -> Float[Tensor, "B T C"]:
-        """Return the input of a part that keeps its shape."""
+        """Return the input of a part that maps (B, T, C) to (B, T, C)."""
         return self.scale * self.draw("x", self.B, self.T, self.C)
 
     def qkv(self) -> tuple[Float[Tensor, "B H T D"], Float[Tensor, "B H S D"], Float[Tensor, "B H S D"]]:
@@ -87,13 +86,13 @@ class Case(Input):
         return self.scale * q, self.scale * k, self.scale * v
 
     def attn_mask(self) -> Bool[Tensor, "..."] | None:
-        """Return which key each query sees."""
-        return None if self.visible_axes is None else self.draw_visible(self.visible_axes)
+        """Return the attention mask, or None for the causal one."""
+        return None if self.mask_axes is None else self.draw_mask(self.mask_axes)
 
-    def draw_visible(self, axes: str) -> Bool[Tensor, "..."]:
-        """Return a tensor of some axes, such as "B 1 T S", that shows about half of the keys.
+    def draw_mask(self, axes: str) -> Bool[Tensor, "..."]:
+        """Return a mask with the given axes, such as "B 1 T S", that shows about half of the keys.
 
-        Each query sees its own key; where all see the same, the last one does.
+        Each query sees its own key; without the axis T all queries share a row, which shows the last key.
         """
         sizes = {"B": self.B, "H": self.H, "T": self.T, "S": self.S, "1": 1}
         attn_mask = self.draw("visible", *(sizes[axis] for axis in axes.split())) > 0
@@ -102,13 +101,12 @@ class Case(Input):
         return attn_mask | (own if "T" in axes else own[-1])
 
     def __str__(self) -> str:
-        """Return what it takes to draw this input again."""
+        """Return the values from which this input is drawn."""
         sizes = f"B={self.B} H={self.H} T={self.T} S={self.S} D={self.D} scale={self.scale:g} seed={self.seed}"
-        attn_mask = "" if self.visible_axes is None else f" visible='{self.visible_axes}'"
-        is_so = [name for name in ("strided", "rotated") if getattr(self, name)]
         words = [
-            *is_so,
+            *([] if self.mask_axes is None else [f"attn_mask='{self.mask_axes}'"]),
+            *(name for name in ("strided", "rotated") if getattr(self, name)),
             *(f"{name}={value}" for name, value in self.options),
             str(self.dtype).removeprefix("torch."),
         ]
-        return f"{sizes}{attn_mask} {' '.join(words)} on {self.device}"
+        return f"{sizes} {' '.join(words)} on {self.device}"

@@ -1,133 +1,95 @@
-"""The contract: every check there is, and the kinds of parts whose promise it is.
+"""The contract: every check, and the kinds of parts that make its promise.
 
-A level is frozen once it is released. A later check gets a later level, so that it breaks nobody's tests before
-they ask for that level.
+A level is frozen once it is released. New checks get a new level, so that a plugin's tests do not break before its
+author asks for that level.
 """
 
-from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any
 
-import torch
 from hypothesis import strategies as st
 
 from gptkit.interfaces import HasReference
 from gptkit.nn import SoftmaxAttention
 from gptkit.testing import laws
 from gptkit.testing.attend_equivalence import attends_as_reference
-from gptkit.testing.case import Case
-from gptkit.testing.check import Check
-from gptkit.testing.equivalence import equals_reference, in_dtype
-from gptkit.testing.input import Input
+from gptkit.testing.check import check, check_in_dtypes
+from gptkit.testing.equivalence import equals_reference
 from gptkit.testing.strategies import (
     Inputs,
     attended_cases,
     bowls,
     broad_cases,
-    cases,
     far_cases,
     long_cases,
-    nothing,
+    no_input,
     runs,
     small_cases,
     texts,
 )
 
-Law = Callable[..., None]
-
 MODULES = ("attention", "feed_forward", "norm", "position", "block")
 MIXERS = ("attention", "block")
 DROPPERS = ("attention", "feed_forward", "block")
-DTYPES = ("float64", "float32", "bfloat16", "float16")
 
-
-def of(kinds: Iterable[str], law: Law, inputs: Inputs = cases, *, case: type[Input] = Case, **more: Any) -> Check:
-    """Return a check that is called like its law."""
-    return Check(
-        id=law.__name__, promise=promise(law), law=law, kinds=tuple(kinds), inputs=inputs, case=case, **more
-    )
-
-
-def in_dtypes(kinds: Iterable[str], law: Law, inputs: Inputs, *, suffix: str = "", **more: Any) -> list[Check]:
-    """Return a check in each dtype."""
-    return [
-        Check(
-            id=f"{law.__name__}{suffix}_in_{name}",
-            promise=f"{promise(law)}, in {name}",
-            law=partial(in_dtype, law, getattr(torch, name)),
-            kinds=tuple(kinds),
-            inputs=inputs,
-            case=Case,
-            **more,
-        )
-        for name in DTYPES
-    ]
-
-
-def promise(law: Law) -> str:
-    """Return what a law asserts."""
-    return (law.__doc__ or "").partition("\n")[0].removeprefix("Assert that ").rstrip(".")
-
-
-# One shape, because each takes seconds to compile.
+# One shape for each number and width of heads, because compiling takes seconds.
 one_shape: Inputs = partial(broad_cases, B=st.just(2), T=st.just(5), strided=st.just(False), spare=st.just(3))
 one_width: Inputs = partial(broad_cases, B=st.just(2), T=st.just(9), strided=st.just(False))
 
 EVERY_MODULE = [
-    of(MODULES, laws.module.keeps_shape_and_dtype, small_cases),
-    of(MODULES, laws.module.varies_with_the_input, broad_cases, share=0.2),
-    of(MODULES, laws.module.rows_are_independent, small_cases),
-    of(MODULES, laws.module.reads_any_layout),
-    of(MODULES, laws.module.input_is_not_mutated),
-    of(MODULES, laws.module.every_parameter_gets_a_gradient, broad_cases, share=0.2),
-    of(MODULES, laws.number.is_finite, small_cases),
-    of(MODULES, laws.number.is_precise, broad_cases),
-    of(MODULES, laws.number.is_right_in_bfloat16, broad_cases),
-    of(MODULES, laws.number.takes_autocast, broad_cases, share=0.2),
-    of(MODULES, laws.gradient.gradients_are_right, broad_cases, share=0.5),
-    of(MODULES, laws.state.eval_is_deterministic, share=0.5),
-    of(MODULES, laws.state.trains_as_it_evaluates, broad_cases, share=0.2),
-    of(MODULES, laws.state.forgets_earlier_passes, small_cases, share=0.2),
-    of(MODULES, laws.state.first_weights_are_drawn, broad_cases, share=0.2),
-    of(MODULES, laws.state.state_dict_round_trips, small_cases, share=0.5),
-    of(MODULES, laws.state.reads_only_what_was_written, small_cases, share=0.5),
-    of(MODULES, laws.limit.limits_are_declared, small_cases, share=0.1),
-    of(MODULES, laws.compile.compiles_to_one_graph, one_shape, share=0.02),
-    of(MODULES, laws.compile.compiles_for_any_length, one_shape, share=0.02),
-    of(MODULES, laws.compile.compiled_equals_eager, one_shape, share=0.02),
+    check(MODULES, laws.module.keeps_shape_and_dtype, small_cases),
+    check(MODULES, laws.module.varies_with_the_input, broad_cases, share=0.2),
+    check(MODULES, laws.module.rows_are_independent, small_cases),
+    check(MODULES, laws.module.reads_any_layout),
+    check(MODULES, laws.module.input_is_not_mutated),
+    check(MODULES, laws.module.every_parameter_gets_a_gradient, broad_cases, share=0.2),
+    check(MODULES, laws.number.is_finite, small_cases),
+    check(MODULES, laws.number.is_precise, broad_cases),
+    check(MODULES, laws.number.is_right_in_bfloat16, broad_cases),
+    check(MODULES, laws.number.takes_autocast, broad_cases, share=0.2),
+    check(MODULES, laws.gradient.gradients_are_right, broad_cases, share=0.5),
+    check(MODULES, laws.state.eval_is_deterministic, share=0.5),
+    check(MODULES, laws.state.trains_as_it_evaluates, broad_cases, share=0.2),
+    check(MODULES, laws.state.forgets_earlier_passes, small_cases, share=0.2),
+    check(MODULES, laws.state.first_weights_are_drawn, broad_cases, share=0.2),
+    check(MODULES, laws.state.state_dict_round_trips, small_cases, share=0.5),
+    check(MODULES, laws.state.reads_only_what_was_written, small_cases, share=0.5),
+    check(MODULES, laws.limit.limits_are_declared, small_cases, share=0.1),
+    check(MODULES, laws.compile.compiles_to_one_graph, one_shape, share=0.02),
+    check(MODULES, laws.compile.compiles_for_any_length, one_shape, share=0.02),
+    check(MODULES, laws.compile.compiled_equals_eager, one_shape, share=0.02),
 ]
 EACH_POSITION_ALONE = [
-    of(("feed_forward", "norm"), laws.module.positions_are_independent, small_cases),
-    of(("norm",), laws.number.is_finite_at_rest, small_cases),
-    of(("norm",), laws.number.is_precise_far_from_zero, broad_cases, share=0.2),
+    check(("feed_forward", "norm"), laws.module.positions_are_independent, small_cases),
+    check(("norm",), laws.number.is_finite_at_rest, small_cases),
+    check(("norm",), laws.number.is_precise_far_from_zero, broad_cases, share=0.2),
 ]
 DROPOUT = [
-    of(DROPPERS, laws.dropout.dropout_is_off_in_eval, broad_cases, share=0.5),
-    of(DROPPERS, laws.dropout.dropout_follows_the_seed, broad_cases, share=0.5),
-    of(DROPPERS, laws.gradient.gradients_are_right_in_training, broad_cases, share=0.2),
-    of(("attention", "feed_forward"), laws.dropout.dropout_keeps_the_mean, one_width, share=0.1),
-    of(("attention", "feed_forward"), laws.dropout.output_dropout_has_its_rate, one_width, share=0.1),
-    of(("attention",), laws.dropout.dropout_has_its_rate, broad_cases, share=0.2, only=(SoftmaxAttention,)),
-    of(("attention",), laws.dropout.dropout_is_independent, broad_cases, share=0.1, only=(SoftmaxAttention,)),
+    check(DROPPERS, laws.dropout.dropout_is_off_in_eval, broad_cases, share=0.5),
+    check(DROPPERS, laws.dropout.dropout_follows_the_seed, broad_cases, share=0.5),
+    check(DROPPERS, laws.gradient.gradients_are_right_in_training, broad_cases, share=0.2),
+    check(("attention", "feed_forward"), laws.dropout.dropout_keeps_the_mean, one_width, share=0.1),
+    check(("attention", "feed_forward"), laws.dropout.output_dropout_has_its_rate, one_width, share=0.1),
+    check(("attention",), laws.dropout.dropout_has_its_rate, broad_cases, share=0.2, only=(SoftmaxAttention,)),
+    check(("attention",), laws.dropout.dropout_is_independent, broad_cases, share=0.1, only=(SoftmaxAttention,)),
 ]
 BLOCK = [
-    of(("block",), laws.block.takes_any_parts, small_cases, share=0.2),
-    of(("block",), laws.block.uses_the_parts_it_is_given, small_cases, share=0.2),
+    check(("block",), laws.block.takes_any_parts, small_cases, share=0.2),
+    check(("block",), laws.block.uses_the_parts_it_is_given, small_cases, share=0.2),
 ]
 MIXING = [
-    of(MIXERS, laws.attention.never_reads_the_future),
-    of(MIXERS, laws.attention.reads_the_past, broad_cases, share=0.2),
-    of(("attention",), laws.attention.constant_input_stays_constant, small_cases),
-    of(MIXERS, laws.attention.honours_attn_mask, small_cases),
-    of(MIXERS, laws.attention.uses_its_context, broad_cases, share=0.2),
-    of(MIXERS, laws.cache.cache_changes_nothing, small_cases),
-    of(MIXERS, laws.cache.cache_keeps_positions, small_cases, share=0.5),
-    of(MIXERS, laws.cache.caches_are_apart, small_cases, share=0.5),
-    of(MIXERS, laws.cache.decoding_waits_for_nothing, small_cases, share=0.2),
-    of(MIXERS, laws.compile.decoding_compiles_once, one_shape, share=0.02),
+    check(MIXERS, laws.attention.never_reads_the_future),
+    check(MIXERS, laws.attention.reads_the_past, broad_cases, share=0.2),
+    check(("attention",), laws.attention.constant_input_stays_constant, small_cases),
+    check(MIXERS, laws.attention.honours_attn_mask, small_cases),
+    check(MIXERS, laws.attention.uses_its_context, broad_cases, share=0.2),
+    check(MIXERS, laws.cache.cache_changes_nothing, small_cases),
+    check(MIXERS, laws.cache.cache_keeps_positions, small_cases, share=0.5),
+    check(MIXERS, laws.cache.caches_are_apart, small_cases, share=0.5),
+    check(MIXERS, laws.cache.decoding_waits_for_nothing, small_cases, share=0.2),
+    check(MIXERS, laws.compile.decoding_compiles_once, one_shape, share=0.02),
 ]
 ATTEND = [
-    of(("attention",), law, attended_cases, only=(SoftmaxAttention,))
+    check(("attention",), law, attended_cases, only=(SoftmaxAttention,))
     for law in (
         laws.attend.sees_up_to_itself,
         laws.attend.constant_values_come_back,
@@ -138,18 +100,18 @@ ATTEND = [
     )
 ]
 REFERENCE = [
-    of(MODULES, laws.reference.reference_keeps_the_laws, broad_cases, share=0.2, only=(HasReference,)),
-    *in_dtypes(MODULES, equals_reference, attended_cases, only=(SoftmaxAttention, HasReference)),
-    *in_dtypes(
+    check(MODULES, laws.reference.reference_keeps_the_laws, broad_cases, share=0.2, only=(HasReference,)),
+    *check_in_dtypes(MODULES, equals_reference, attended_cases, only=(SoftmaxAttention, HasReference)),
+    *check_in_dtypes(
         ("attention",), equals_reference, long_cases, suffix="_when_long", only=(SoftmaxAttention, HasReference)
     ),
-    *in_dtypes(("attention",), attends_as_reference, attended_cases, only=(SoftmaxAttention,)),
-    *in_dtypes(
+    *check_in_dtypes(("attention",), attends_as_reference, attended_cases, only=(SoftmaxAttention,)),
+    *check_in_dtypes(
         ("attention",), attends_as_reference, far_cases, suffix="_from_afar", only=(SoftmaxAttention,), share=0.2
     ),
 ]
 POSITION = [
-    of(("position",), law, small_cases)
+    check(("position",), law, small_cases)
     for law in (
         laws.position.starts_anywhere,
         laws.position.reads_positions_on_the_device,
@@ -157,7 +119,7 @@ POSITION = [
     )
 ]
 TOKENIZER = [
-    of(("tokenizer",), law, texts, case=laws.tokenizer.TextCase)
+    check(("tokenizer",), law, texts, case=laws.tokenizer.TextCase)
     for law in (
         laws.tokenizer.round_trips,
         laws.tokenizer.refuses_clearly,
@@ -169,7 +131,7 @@ TOKENIZER = [
     )
 ]
 OPTIMIZER = [
-    of(("optimizer",), law, bowls, case=laws.optimizer.BowlCase, share=0.5)
+    check(("optimizer",), law, bowls, case=laws.optimizer.BowlCase, share=0.5)
     for law in (
         laws.optimizer.lowers_a_convex_loss,
         laws.optimizer.moves_every_kind_of_weight,
@@ -181,7 +143,7 @@ OPTIMIZER = [
     )
 ]
 SCHEDULE = [
-    of(("schedule",), law, runs, case=laws.schedule.RunCase)
+    check(("schedule",), law, runs, case=laws.schedule.RunCase)
     for law in (
         laws.schedule.is_defined_throughout,
         laws.schedule.depends_on_the_step_alone,
@@ -189,7 +151,7 @@ SCHEDULE = [
     )
 ]
 CORPUS = [
-    of(("corpus",), law, nothing, case=laws.corpus.NoCase, share=0.05)
+    check(("corpus",), law, no_input, case=laws.corpus.NoCase, share=0.05)
     for law in (laws.corpus.gives_text, laws.corpus.gives_the_same_again, laws.corpus.keeps_validation_apart)
 ]
 

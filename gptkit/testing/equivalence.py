@@ -1,4 +1,4 @@
-"""Equal to the reference: a part has the output of the plain part that it names, and all of its gradients."""
+"""Equality with the reference: a part has the reference's output and all of its gradients."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,8 +18,8 @@ from gptkit.testing.stand_in_parts import PositionByScale
 from gptkit.testing.weights import draw_weights
 
 
-class Earlier(LayerCache):
-    """Keys and values that stand before those of a pass."""
+class FixedCache(LayerCache):
+    """A cache that holds fixed keys and values, which come before those of the pass."""
 
     def __init__(self, keys: Float[Tensor, "B H S D"], values: Float[Tensor, "B H S D"]) -> None:
         self.keys, self.values = keys, values
@@ -27,51 +27,52 @@ class Earlier(LayerCache):
     def update(
         self, k: Float[Tensor, "B H T D"], v: Float[Tensor, "B H T D"], start_pos: int | Int[Tensor, ""]
     ) -> tuple[Float[Tensor, "B H S D"], Float[Tensor, "B H S D"]]:
-        """Return the keys and values behind those that stand before them."""
+        """Return the fixed keys and values followed by the given ones; keep nothing."""
         return torch.cat((self.keys.to(k), k), dim=2), torch.cat((self.values.to(v), v), dim=2)
 
 
 def in_dtype(
     law: Callable[[Build[nn.Module], Case], None], dtype: torch.dtype, build: Build[nn.Module], case: Case
 ) -> None:
-    """Hold a part to a law in one dtype."""
+    """Try a law in one dtype."""
     if dtype == torch.float16 and case.device.type == "cpu":
         raise NotHere("float16 is for accelerators: pass --device cuda")
     law(build, replace(case, dtype=dtype))
 
 
 def equals_reference(build: Build[nn.Module], case: Case) -> None:
-    """Assert that a part with the reference's weights has its output and every one of its gradients."""
+    """Assert that the output and every gradient equal those of the reference with the same weights."""
     part = case.build(build)
     if not isinstance(part, SoftmaxAttention):
-        # Only a softmax attention takes keys from just any memory.
+        # Only a softmax attention takes keys and values from any cache.
         case = replace(case, earlier=0)
         part = case.build(build)
     draw_weights(part, case)
-    twin, handed = twin_of(part, case), place_of(part, case)
-    found = results(part, case, *handed)
-    exact = twin.results(case, torch.float64, *handed)
+    twin, context = twin_of(part, case), context_of(part, case)
+    found = results(part, case, *context)
+    exact = twin.results(case, torch.float64, *context)
     sizes = sizes_of(exact, twin, part, case)
-    assert_as_accurate(found, twin.results(case, case.dtype, *handed), exact, sizes, case)
+    assert_as_accurate(found, twin.results(case, case.dtype, *context), exact, sizes, case)
 
 
-def place_of(part: nn.Module, case: Case) -> tuple[AttentionContext, ...]:
-    """Return what a part is handed besides its input."""
+def context_of(part: nn.Module, case: Case) -> tuple[AttentionContext, ...]:
+    """Return what `forward` takes after its input: an AttentionContext, or nothing."""
     if not isinstance(part, Attention | Block):
         return ()
     position = PositionByScale(case.dims()) if case.rotated else None
     if not case.earlier:
         return (AttentionContext(0, position, None, case.attn_mask()),)
     earlier = (case.scale / 2 * case.draw(name, case.B, case.H, case.earlier, case.D) for name in "kv")
-    return (AttentionContext(case.earlier, position, Earlier(*earlier), case.attn_mask()),)
+    return (AttentionContext(case.earlier, position, FixedCache(*earlier), case.attn_mask()),)
 
 
 def sizes_of(exact: Results, twin: Twin, part: nn.Module, case: Case) -> Results:
-    """Return how large each result is where nothing in it cancels."""
+    """Return how large each result would be if nothing in it cancelled."""
     largest = {name: result.abs().max() for name, result in exact.items()}
     if not isinstance(part, Attention | Block):
         return largest
-    # A query that weighs one key alone passes hardly a gradient on, and what is left is rounding.
+    # A query that weighs one key alone passes almost no gradient back, and rounding errors dominate the rest. So a
+    # size is at least what it is when each query sees only its own key.
     alone = twin.results(
         case, torch.float64, AttentionContext(attn_mask=torch.eye(case.T, dtype=torch.bool, device=case.device))
     )

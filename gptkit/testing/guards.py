@@ -1,4 +1,4 @@
-"""Keeps a stranger's code from hanging a check and from writing into its report."""
+"""Keeps third-party code from hanging a check and from printing into its report."""
 
 import io
 import signal
@@ -11,10 +11,10 @@ from types import FrameType
 
 
 class TookTooLong(BaseException):
-    """Code took longer than it was given. No Exception, which the code itself might catch.
+    """Code exceeded its time limit. Not an Exception, which that code might catch.
 
     Args:
-        where: The innermost line of the file in question that was running.
+        where: The innermost line that was running in the file in question, or the empty string.
     """
 
     def __init__(self, seconds: float, where: str) -> None:
@@ -23,15 +23,15 @@ class TookTooLong(BaseException):
 
 @contextmanager
 def at_most(seconds: float, file: str) -> Iterator[None]:
-    """Stop what is inside if it takes longer.
+    """Stop the code inside once it exceeds a time limit.
 
-    It needs POSIX's timer and the main thread; elsewhere nothing is stopped.
+    Needs POSIX timers and the main thread; elsewhere there is no limit.
 
     Args:
-        file: Whose running line is told.
+        file: The file whose running line the error names.
 
     Raises:
-        TookTooLong: If it does.
+        TookTooLong: If the limit is exceeded.
     """
     if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
         yield
@@ -51,14 +51,15 @@ def at_most(seconds: float, file: str) -> Iterator[None]:
 
 
 class Listener(io.TextIOBase):
-    """Stands for standard output: passes text on to standard error, and keeps the first with its line."""
+    """Replaces standard output: passes text on to standard error, and keeps the first text with its line."""
 
     def __init__(self, file: str) -> None:
         self.file = file
+        # What a line of the file printed first, and the number of that line.
         self.first: tuple[str, int] | None = None
 
     def write(self, text: str) -> int:
-        """Keep where the text was printed, and pass it on."""
+        """Pass text on to standard error; keep it if it is the first that the file prints."""
         lines = [frame.lineno for frame in traceback.extract_stack() if frame.filename == self.file]
         if self.first is None and text.strip() and lines:
             self.first = (text.strip(), lines[-1] or 0)
@@ -67,7 +68,7 @@ class Listener(io.TextIOBase):
 
 @contextmanager
 def listening(file: str) -> Iterator[Listener]:
-    """Listen to what a file prints, and keep it from standard output."""
+    """Record what a file prints, and send it to standard error."""
     listener = Listener(file)
     with redirect_stdout(listener):
         yield listener

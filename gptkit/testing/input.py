@@ -1,4 +1,4 @@
-"""What a check is tried on: a few values, from which the same input is made every time."""
+"""The input of a check: a few values, from which the same input is drawn every time."""
 
 import dataclasses
 import json
@@ -9,42 +9,39 @@ import torch
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Input:
-    """The values that an input is made from. Subclasses have fields with defaults, of JSON's types or a dtype."""
+    """The values of an input. The fields of subclasses have defaults, of JSON's types or a dtype."""
 
     def to_json(self) -> str:
-        """Return the values that are not the defaults."""
-        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return json.dumps(
-            {
-                field.name: spell(values[field.name])
-                for field in dataclasses.fields(self)
-                if field.name != "device" and values[field.name] != field.default
-            },
-            ensure_ascii=False,
-        )
+        """Return the values that differ from the defaults, as JSON."""
+        values = {
+            field.name: to_json_value(value)
+            for field in dataclasses.fields(self)
+            if (value := getattr(self, field.name)) != field.default and field.name != "device"
+        }
+        return json.dumps(values, ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str) -> Any:
-        """Return the input of some values; those left out are the defaults.
+        """Return the input of some values; the others have their defaults.
 
         Raises:
-            ValueError: If a value is not known; names those that are.
+            ValueError: If the text is no JSON object or has an unknown key; the message lists the known ones.
         """
         given = json.loads(text)
         known = {field.name: field.default for field in dataclasses.fields(cls) if field.name != "device"}
         if not isinstance(given, dict) or (unknown := set(given) - set(known)):
             found = ", ".join(sorted(unknown)) if isinstance(given, dict) else text
             raise ValueError(f"an input is a JSON object of {', '.join(known)}, found {found}")
-        return cls(**{name: read(value, known[name]) for name, value in given.items()})
+        return cls(**{name: from_json_value(value, known[name]) for name, value in given.items()})
 
 
-def spell(value: Any) -> Any:
-    """Return a value in JSON's types."""
+def to_json_value(value: Any) -> Any:
+    """Return a value as JSON can hold it."""
     return str(value).removeprefix("torch.") if isinstance(value, torch.dtype) else value
 
 
-def read(value: Any, default: Any) -> Any:
-    """Return a value of JSON as the type that a field's default has."""
+def from_json_value(value: Any, default: Any) -> Any:
+    """Return a value from JSON in the type of the field's default."""
     if isinstance(default, torch.dtype):
         return getattr(torch, value)
     if isinstance(default, tuple):

@@ -1,4 +1,4 @@
-"""How hard a check is tried, what comes of it, and why it may not apply."""
+"""How many inputs a check tries, what its outcome is, and why it may not apply."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,12 +8,12 @@ Verdict = Literal["held", "broken", "not applicable", "not run"]
 
 @dataclass(frozen=True)
 class Depth:
-    """How hard a check tries.
+    """How thoroughly a check tries.
 
     Args:
-        inputs: How many inputs an ordinary check is tried on.
-        seed: What they are drawn from.
-        shrink: Whether the smallest input is looked for that shows what is broken.
+        inputs: Number of inputs of an ordinary check.
+        seed: The seed from which inputs are drawn.
+        shrink: Whether to search for the smallest input on which the check fails.
     """
 
     inputs: int = 50
@@ -26,12 +26,12 @@ ORDINARY, DEEP = Depth(), Depth(inputs=500)
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of one check.
+    """The outcome of one check.
 
     Args:
         check: Its id.
-        why: What is broken, on which input, and how to see it again; or why the check was not tried.
-        inputs: How many inputs it was tried on.
+        why: What is broken, on which input, and how to reproduce it; or why the check did not run.
+        inputs: Number of inputs that were tried.
         error: What the part or the check raised.
     """
 
@@ -45,10 +45,10 @@ class Outcome:
 
 
 class DoesNotApply(Exception):  # noqa: N818  # a verdict
-    """A part does not make the promise on this input, or there is nothing here to check it on.
+    """A part does not make the promise on this input, or it cannot be checked here.
 
     Args:
-        reason: What a person is told in the place of a verdict.
+        reason: Why; shown beside the verdict.
     """
 
     def __init__(self, reason: str) -> None:
@@ -57,8 +57,8 @@ class DoesNotApply(Exception):  # noqa: N818  # a verdict
 
 
 class Refusal(DoesNotApply):
-    """A part declared that it cannot do what was asked."""
+    """A part declared that it does not support what was asked."""
 
 
 class NotHere(DoesNotApply):
-    """What the check needs, this machine does not have."""
+    """This machine lacks what the check needs."""

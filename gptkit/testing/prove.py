@@ -1,4 +1,4 @@
-"""Tries a check on a part, and says what came of it."""
+"""Tries a check on a part and returns the outcome."""
 
 import time
 import traceback
@@ -14,35 +14,34 @@ from hypothesis.errors import Flaky, Unsatisfiable
 
 from gptkit.errors import UsageError
 from gptkit.testing.case import Case
-from gptkit.testing.check import Check
+from gptkit.testing.check import LEVELS, Check
 from gptkit.testing.checks import CHECKS
 from gptkit.testing.outcome import ORDINARY, Depth, DoesNotApply, NotHere, Outcome, Verdict
 from gptkit.testing.subject import Subject, file_of, missing_accelerator
 
 
 def prove(check: Check, subject: Subject, depth: Depth = ORDINARY, case: str | None = None) -> Outcome:
-    """Try a check on a part.
+    """Return the outcome of a check on a part.
 
     Args:
-        case: One input, as JSON, in the place of many random ones.
+        case: One input, as JSON, instead of many random ones.
 
     Raises:
-        UsageError: If that is no input of the check.
+        UsageError: If that is not an input of the check.
     """
-    if reason := check.reason_against(subject):
+    if reason := check.why_not_applicable(subject):
         return Outcome(check.id, check.promise, "not applicable", reason)
+    given_case = None if case is None else read_case(check, case, subject)
     began, trial = time.perf_counter(), Trial(check, subject)
     verdict: Verdict = "held"
     why, failure = "", None
     try:
-        if case is None:
+        if given_case is None:
             trial.search(depth)
         else:
-            trial.once(read_case(check, case, subject))
+            trial.run(given_case)
     except NotHere as error:
         verdict, why = "not run", error.reason
-    except UsageError:
-        raise
     except DoesNotApply as error:
         verdict, why = "not applicable", error.reason
     except Exception as error:
@@ -51,7 +50,7 @@ def prove(check: Check, subject: Subject, depth: Depth = ORDINARY, case: str | N
 
 
 def read_case(check: Check, text: str, subject: Subject) -> Any:
-    """Return an input that a person gave, where the part is checked."""
+    """Return the input that a JSON text describes, on the subject's device."""
     try:
         case = check.case.from_json(text)
     except (ValueError, TypeError, AttributeError) as error:
@@ -60,22 +59,23 @@ def read_case(check: Check, text: str, subject: Subject) -> Any:
 
 
 class Trial:
-    """One check on one part, input after input."""
+    """One check on one part, tried on input after input."""
 
     def __init__(self, check: Check, subject: Subject) -> None:
         self.check, self.subject = check, subject
         self.count = 0
+        # The last input on which the check failed: after shrinking, the smallest.
         self.failing: Any = None
         self.refused: DoesNotApply | None = None
 
-    def once(self, case: Any) -> None:
+    def run(self, case: Any) -> None:
         """Try the check on one input."""
         try:
             self.check.law(self.subject.build, case)
         except DoesNotApply:
             raise
         except NotImplementedError as error:
-            if not is_raised_by_a_part(error):
+            if is_raised_by_pytorch(error):
                 self.failing = case
                 raise
             raise DoesNotApply(f"it refuses: {error}") from error
@@ -83,12 +83,12 @@ class Trial:
             if missing := missing_accelerator(error):
                 raise missing from error
             self.failing = case
-            # What ends a process ends a check, and is no way for hypothesis to stop.
-            raise (Ended(error) if isinstance(error, SystemExit) else error) from error.__cause__
+            # SystemExit would end the search without an outcome.
+            raise (CalledExit(error) if isinstance(error, SystemExit) else error) from error.__cause__
         self.count += 1
 
     def search(self, depth: Depth) -> None:
-        """Try it on random inputs, and on smaller and smaller ones where it fails.
+        """Try the check on random inputs; if it fails, search for a smaller input on which it fails.
 
         Raises:
             DoesNotApply: If the part refuses every input.
@@ -96,7 +96,7 @@ class Trial:
 
         def body(case: Any) -> None:
             try:
-                self.once(case)
+                self.run(case)
             except NotHere:
                 raise
             except DoesNotApply as error:
@@ -118,29 +118,29 @@ class Trial:
         search = seed(depth.seed)(ready(given(case=self.check.inputs(self.subject))(body)))
         try:
             with warnings.catch_warnings():
-                # Where annotations are checked as code runs, beartype looks at random items of what is drawn.
+                # If annotations are checked at run time, beartype picks random items of the drawn input.
                 warnings.filterwarnings("ignore", message="Do not use the `random` module")
                 search()
         except Unsatisfiable:
-            raise self.refused or DoesNotApply("no input could be made for it") from None
+            raise self.refused or DoesNotApply("no input could be drawn for it") from None
 
     def report(self, error: Exception) -> str:
-        """Return what is broken, on which input, where, and how to see it again."""
+        """Return what is broken, where, on which input, and how to reproduce it."""
         if isinstance(error, Flaky):
-            told = "it is broken now and then, on the same input"
+            told = "it fails only sometimes on the same input"
         elif isinstance(error, AssertionError):
             told = str(error)
         else:
             told = f"{type(error).__name__}: {error}"
         lines = [told, *where(error, self.subject)]
         if self.failing is not None:
-            if not is_told_by_a_law(error):
+            if not is_raised_by_a_law(error):
                 lines.append(f"on {self.failing}")
-            lines.append(f"to see it again: {self.subject.again(self.check.id, self.failing.to_json())}")
+            lines.append(f"to reproduce: {self.subject.reproducer(self.check.id, self.failing.to_json())}")
         return "\n".join(lines)
 
 
-class Ended(Exception):  # noqa: N818  # what `sys.exit` did
+class CalledExit(Exception):  # noqa: N818  # what the part did
     """A part called `sys.exit`."""
 
     def __init__(self, error: BaseException) -> None:
@@ -148,26 +148,32 @@ class Ended(Exception):  # noqa: N818  # what `sys.exit` did
         self.__traceback__ = error.__traceback__
 
 
-def is_told_by_a_law(error: BaseException) -> bool:
-    """Return whether an error is a law's own, which names the input."""
+def is_raised_by_a_law(error: BaseException) -> bool:
+    """Return whether a law raised the error itself; its message names the input."""
     frames = traceback.extract_tb(error.__traceback__)
     return isinstance(error, AssertionError) and Path(__file__).parent in Path(frames[-1].filename).parents
 
 
-def is_raised_by_a_part(error: BaseException) -> bool:
-    """Return whether somebody's own line raised an error, and not one of PyTorch's."""
+def is_raised_by_pytorch(error: BaseException) -> bool:
+    """Return whether a line of PyTorch's raised the error."""
     file = Path(traceback.extract_tb(error.__traceback__)[-1].filename)
-    return Path(torch.__file__).parent not in file.parents
+    return Path(torch.__file__).parent in file.parents
 
 
 def where(error: BaseException, subject: Subject) -> Iterator[str]:
-    """Yield the line of the part's own file that raised an error, if one did."""
+    """Yield the line of the part's own file in which the error was raised, if there is one."""
     file = file_of(subject.part)
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
     if lines:
         yield f"raised at {file}:{lines[-1]}"
 
 
-def checks_of(subject: Subject, level: str = "1") -> list[Check]:
-    """Return the checks of a part's kind, up to a level."""
+def checks_of(subject: Subject, level: str = LEVELS[0]) -> list[Check]:
+    """Return the checks of the subject's kind, up to a level of the contract.
+
+    Raises:
+        UsageError: If there is no such level.
+    """
+    if level not in LEVELS:
+        raise UsageError(f"the contract has no level {level!r}. Known: {', '.join(LEVELS)}")
     return [check for check in CHECKS if check.concerns(subject) and int(check.level) <= int(level)]

@@ -1,4 +1,4 @@
-"""The contract as tests: one line in a test file proves a part."""
+"""The contract as pytest tests: one line in a test file proves a part."""
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +16,7 @@ from gptkit.testing.check import LEVELS, Check
 from gptkit.testing.outcome import Depth
 from gptkit.testing.prove import checks_of, prove
 from gptkit.testing.subject import Subject
+from gptkit.testing.targets import subject_of
 
 RANDOM_SEEDS = 2**31
 
@@ -31,41 +32,42 @@ def contract(
     plugins: Sequence[str | Path] = (),
     device: str = "cpu",
 ) -> Callable[..., None]:
-    """Return a pytest test of a part, parametrised by what the part promises.
+    """Return a pytest test of a part, parametrised by the promises of its kind.
 
-    Assign it to a name that begins with `test_`. Each check is a test of its own, which can be selected by its id.
+    Assign it to a name that begins with `test_`. Each check is a test of its own and is selected by its id.
 
     Args:
         part: Its registered name, or its class.
-        options: What a recipe would say of it; by default nothing.
-        expected_failures: Reasons by the id of the check. The test fails if such a check holds.
+        options: Its options, as in a recipe; defaults if not given.
+        expected_failures: Reasons, by the id of the check. A check that holds although it is listed here fails.
         level: Of the contract. Checks that are added later have later levels.
-        inputs: How many inputs an ordinary check is tried on.
-        kind: Of the part, where several kinds have one of this name.
-        plugins: Files that offer it, where it is not installed.
-        device: Where it is checked, as PyTorch writes it.
+        inputs: Number of inputs on which an ordinary check is tried.
+        kind: Of the part, if several kinds have a part of this name.
+        plugins: Files that offer the part, if it is not installed.
+        device: Where to check it, as PyTorch writes it.
 
     Raises:
         UsageError: If there is no such part, check or level.
     """
-    # pytest is for those who test: gptkit itself runs without it.
+    # gptkit runs without pytest installed.
     import pytest  # noqa: PLC0415
 
-    subject = replace(subject_of(part, options or {}, kind, plugins), device=torch.device(device))
-    checks = [check for check in checks_at(subject, level) if not check.reason_against(subject)]
+    subject = replace(find_subject(part, options or {}, kind, plugins), device=torch.device(device))
+    checks = [check for check in checks_of(subject, level) if not check.why_not_applicable(subject)]
     expected = expected_failures or {}
     for unknown in set(expected) - {check.id for check in checks}:
         near = did_you_mean(unknown, [check.id for check in checks])
         raise UsageError(f"expected_failures: {subject.title} has no check called '{unknown}'.{near}")
     strict = {id: [pytest.mark.xfail(reason=reason, strict=True)] for id, reason in expected.items()}
-    # As hypothesis itself: the same inputs each time in CI, others each time at a desk.
-    seed = 0 if settings.default is not None and settings.default.derandomize else None
+    # As hypothesis does: the same inputs each time in CI, new ones elsewhere.
+    same_each_time = settings.default is not None and settings.default.derandomize
 
     @pytest.mark.parametrize(
         "check", [pytest.param(check, id=check.id, marks=strict.get(check.id, [])) for check in checks]
     )
     def test(check: Check) -> None:
-        outcome = prove(check, subject, Depth(inputs=inputs, seed=fresh_seed() if seed is None else seed))
+        seed = 0 if same_each_time else secrets.randbelow(RANDOM_SEEDS)
+        outcome = prove(check, subject, Depth(inputs=inputs, seed=seed))
         if outcome.verdict == "broken":
             raise AssertionError(f"{check.id} is broken: {subject.title}\n{outcome.why}") from outcome.error
         if outcome.verdict != "held":
@@ -75,27 +77,31 @@ def contract(
 
 
 def reproduce(part: str | type, check: str, case: str = "{}", *, options: Mapping[str, Any] | None = None) -> None:
-    """Try one check of a part on one input, and let through what it raises.
+    """Try one check of a part on one input, and raise what it raises.
 
     Args:
         check: Its id.
-        case: The input, as the report of a failure gives it.
+        case: The input, as the report of the failure gives it.
     """
-    subject = subject_of(part, options or {})
-    chosen = check_called(check, checks_at(subject, LEVELS[-1]))
+    subject = find_subject(part, options or {})
+    chosen = check_called(check, checks_of(subject, LEVELS[-1]))
     chosen.law(subject.build, chosen.case.from_json(case))
 
 
-def subject_of(
+def find_subject(
     part: str | type, options: Mapping[str, Any], kind: str | None = None, plugins: Sequence[str | Path] = ()
 ) -> Subject:
-    """Return a part that is given by its name or its class."""
+    """Return the subject for a part's name or class.
+
+    Raises:
+        UsageError: If no part, or more than one, has the name.
+    """
     if isinstance(part, type):
         return Subject(part=part, options=options)
     found = Plugins([Path(file) for file in plugins])
     entries = [entry for entry in found.registry if entry.name == part and kind in (None, entry.kind)]
     if len(entries) == 1:
-        return Subject(part=entries[0].part, options=options, name=part, target=part)
+        return subject_of(entries[0], options, found.files)
     if entries:
         raise UsageError(
             f"{len(entries)} parts are called '{part}': say kind=, one of "
@@ -106,26 +112,14 @@ def subject_of(
     raise UsageError(f"no {of_kind} is called '{part}'.{did_you_mean(part, known)}{found.failures()}")
 
 
-def checks_at(subject: Subject, level: str) -> list[Check]:
-    """Return the checks of a part's kind at a level of the contract."""
-    if level not in LEVELS:
-        raise UsageError(f"the contract has no level {level!r}. Known: {', '.join(LEVELS)}")
-    return checks_of(subject, level)
-
-
 def check_called(id: str, checks: Sequence[Check]) -> Check:
     """Return the check of an id.
 
     Raises:
-        UsageError: If there is none; names the nearest.
+        UsageError: If there is none; the message names the nearest.
     """
     for check in checks:
         if check.id == id:
             return check
     known = [check.id for check in checks]
     raise UsageError(f"no check is called '{id}'.{did_you_mean(id, known)} Known: {', '.join(known)}")
-
-
-def fresh_seed() -> int:
-    """Return a seed that nobody chose."""
-    return secrets.randbelow(RANDOM_SEEDS)

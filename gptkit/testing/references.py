@@ -1,4 +1,4 @@
-"""Which plain part another one must equal: the one that it names, and `naive` for every softmax attention."""
+"""Which reference a part must equal: the one that it names, and `naive` for every softmax attention."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Twin:
 
     Args:
         module: The reference; its own weights are not used.
-        layout: Turns the part's weights into the reference's.
+        layout: Maps the part's weights to the reference's.
         own: The part's weights, by name.
     """
 
@@ -29,17 +29,17 @@ class Twin:
     layout: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]]
     own: Mapping[str, Tensor]
 
-    def results(self, case: Case, dtype: torch.dtype, *handed: object) -> Results:
+    def results(self, case: Case, dtype: torch.dtype, *context: object) -> Results:
         """Return the reference's output, and the gradients of its input and of the part's parameters."""
         own = {
-            name: to(weight.detach(), dtype).requires_grad_(weight.requires_grad)
+            name: cast(weight.detach(), dtype).requires_grad_(weight.requires_grad)
             for name, weight in self.own.items()
         }
         x = case.x().to(dtype).requires_grad_()
-        y = functional_call(self.module.to(dtype), dict(self.layout(own)), (x, *handed), strict=True)
-        learning = {name: weight for name, weight in own.items() if weight.requires_grad}
+        y = functional_call(self.module.to(dtype), dict(self.layout(own)), (x, *context), strict=True)
+        trained = {name: weight for name, weight in own.items() if weight.requires_grad}
         gradient = case.draw("gradient", *y.shape).to(y)
-        return {"output": y.detach(), **gradients(y, {"the input": x, **learning}, gradient)}
+        return {"output": y.detach(), **gradients(y, {"the input": x, **trained}, gradient)}
 
 
 def twin_of(part: nn.Module, case: Case) -> Twin:
@@ -55,21 +55,21 @@ def twin_of(part: nn.Module, case: Case) -> Twin:
     else:
         assert isinstance(part, HasReference | PositionPass)
         module, layout = part.reference(), part.reference_weights
-    learning = {name for name, _ in part.named_parameters()}
+    trained = {name for name, _ in part.named_parameters()}
     own = {
-        name: value.detach().clone().requires_grad_(name in learning) for name, value in part.state_dict().items()
+        name: value.detach().clone().requires_grad_(name in trained) for name, value in part.state_dict().items()
     }
     found, expected = shapes(layout(own)), shapes(module.state_dict())
     if found != expected:
-        raise AssertionError(f"its weights are {found}, those of its reference are {expected} ({case})")
+        raise AssertionError(f"its weights have shapes {found}, those of its reference {expected} ({case})")
     return Twin(module.to(case.device).eval(), layout, own)
 
 
-def to(weight: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return a copy of a weight in a dtype, or as it is if it does not hold numbers with a point."""
+def cast(weight: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return a copy of a weight, in a dtype if it is floating point."""
     return weight.to(dtype, copy=True) if weight.is_floating_point() else weight.clone()
 
 
 def shapes(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
-    """Return the shape of each tensor of a state."""
+    """Return the shape of each tensor of a state_dict."""
     return {name: tuple(weight.shape) for name, weight in state.items()}

@@ -1,4 +1,4 @@
-"""What a pass through a part gives: its output and its gradients, by name."""
+"""The results of a pass through a part: its output and its gradients, by name."""
 
 from collections.abc import Mapping
 
@@ -11,15 +11,15 @@ from gptkit.testing.case import Case
 Results = dict[str, Tensor]
 
 
-def results(part: nn.Module, case: Case, *handed: object) -> Results:
-    """Return a part's output and the gradients of its input and its parameters, all in the part's own dtype.
+def results(part: nn.Module, case: Case, *context: object) -> Results:
+    """Return a part's output and the gradients of its input and parameters, in the part's own dtype.
 
     Args:
-        handed: What `forward` takes besides its input.
+        context: What `forward` takes after its input.
     """
     parameters = dict(part.named_parameters())
     x = case.x().to(next(iter(parameters.values()), case.x())).requires_grad_()
-    y = part(x, *handed)
+    y = part(x, *context)
     gradient = case.draw("gradient", *y.shape).to(y)
     return {"output": y.detach(), **gradients(y, {"the input": x, **parameters}, gradient)}
 
@@ -27,6 +27,6 @@ def results(part: nn.Module, case: Case, *handed: object) -> Results:
 def gradients(
     y: Float[Tensor, "*axes"], inputs: Mapping[str, Tensor], gradient: Float[Tensor, "*axes"]
 ) -> Results:
-    """Return what flows back into each input if `gradient` flows into the output."""
+    """Return the gradient of each input, given the gradient of the output."""
     found = torch.autograd.grad(y, list(inputs.values()), gradient, materialize_grads=True)
     return {f"gradient of {name}": each for name, each in zip(inputs, found, strict=True)}

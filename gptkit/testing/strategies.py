@@ -1,4 +1,4 @@
-"""Hypothesis's strategies of inputs: the shapes, scales and texts at which parts break."""
+"""Hypothesis strategies of inputs: the shapes, scales and texts at which parts break."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,27 +12,27 @@ from gptkit.testing.laws.schedule import RunCase
 from gptkit.testing.laws.tokenizer import TextCase
 from gptkit.testing.subject import Subject
 
-# What draws the inputs of a check, for a part.
+# Gives the strategy of a check's inputs for a part.
 Inputs = Callable[[Subject], st.SearchStrategy[Any]]
 
-# One token, primes, and lengths on both sides of the blocks that kernels work in.
+# One token, primes, and lengths on both sides of kernels' block sizes.
 TIMES = (1, 2, 3, 5, 7, 8, 13, 16, 16, 17, 31, 32, 33)
 LONG_TIMES = (64, 65, 127, 128, 129)
 EARLIER = (0, 0, 0, 1, 2, 5, 16, 19)
 FAR_EARLIER = (255, 1023, 2047)
-VISIBLE_AXES = (None, None, "T S", "B 1 T S", "1 H T S", "B H T S")
-# Wider heads take longer and show no more, but some parts are made for nothing else.
+MASK_AXES = (None, None, "T S", "B 1 T S", "1 H T S", "B H T S")
+# Wider heads take longer and find no more, but some parts support only those.
 ORDINARY_WIDTH = 33
 
 
 def cases(
     subject: Subject, sizes: list[tuple[int, int]] | None = None, **given: st.SearchStrategy[Any]
 ) -> st.SearchStrategy[Case]:
-    """Return a strategy of cases that a part can be built for.
+    """Return a strategy of cases for which a part can be built.
 
     Args:
-        sizes: Numbers and widths of heads; by default all those that are not too wide.
-        given: Strategies of single fields of `Case`, in place of those here.
+        sizes: Pairs of a number of heads and a head width; by default all that are not too wide.
+        given: Strategies of single fields of `Case`, which replace the ones here.
     """
     sizes = sizes or [size for size in subject.sizes if size[1] <= ORDINARY_WIDTH] or subject.sizes
     fields: dict[str, st.SearchStrategy[Any]] = {
@@ -40,7 +40,7 @@ def cases(
         "T": st.sampled_from(TIMES),
         "scale": st.floats(0.02, 4),
         "strided": st.booleans(),
-        "options": varied(subject),
+        "options": options_of(subject),
         "spare": st.sampled_from((3, 0)),
         "seed": st.integers(0, 2**31 - 1),
         "device": st.just(subject.device),
@@ -51,12 +51,12 @@ def cases(
 
 
 def small_cases(subject: Subject, **given: st.SearchStrategy[Any]) -> st.SearchStrategy[Case]:
-    """Return a strategy of few tokens, for checks that make a pass for each."""
+    """Return a strategy of few tokens, for checks that make a pass for each token."""
     return cases(subject, **({"T": st.integers(1, 9)} | given))
 
 
 def broad_cases(subject: Subject, **given: st.SearchStrategy[Any]) -> st.SearchStrategy[Case]:
-    """Return a strategy of several tokens and channels, for checks that say nothing of fewer."""
+    """Return a strategy of several tokens and channels, for checks that mean nothing with fewer."""
     sizes = [(H, D) for H, D in subject.sizes if D >= 2 and 4 <= H * D <= 66] or subject.sizes
     return cases(subject, sizes, **({"B": st.integers(2, 3), "T": st.integers(3, 9)} | given))
 
@@ -64,29 +64,29 @@ def broad_cases(subject: Subject, **given: st.SearchStrategy[Any]) -> st.SearchS
 def attended_cases(
     subject: Subject, sizes: list[tuple[int, int]] | None = None, **given: st.SearchStrategy[Any]
 ) -> st.SearchStrategy[Case]:
-    """Return a strategy of cases with earlier keys, with keys that are hidden, and with positions."""
+    """Return a strategy of cases with earlier keys, masks and positions."""
     more: dict[str, st.SearchStrategy[Any]] = {
         "earlier": st.sampled_from(EARLIER),
-        "visible_axes": st.sampled_from(VISIBLE_AXES),
+        "mask_axes": st.sampled_from(MASK_AXES),
         "rotated": st.booleans(),
     }
     return cases(subject, sizes, **(more | given))
 
 
 def long_cases(subject: Subject, **given: st.SearchStrategy[Any]) -> st.SearchStrategy[Case]:
-    """Return a strategy of more tokens than one block of a kernel, with wide heads."""
+    """Return a strategy of more tokens than one block of a kernel holds, with wide heads."""
     sizes = [size for size in subject.sizes if size[1] in (32, 64, 128)] or subject.sizes
     return attended_cases(subject, sizes, **({"B": st.just(1), "T": st.sampled_from(LONG_TIMES)} | given))
 
 
 def far_cases(subject: Subject, **given: st.SearchStrategy[Any]) -> st.SearchStrategy[Case]:
-    """Return a strategy of a token or two behind many keys, where sums are long."""
+    """Return a strategy of one or two tokens after many keys, where sums are long."""
     few = {"B": st.just(1), "T": st.integers(1, 2), "earlier": st.sampled_from(FAR_EARLIER)}
     return attended_cases(subject, **(few | given))
 
 
-def varied(subject: Subject) -> st.SearchStrategy[tuple[tuple[str, int], ...]]:
-    """Return a strategy of options that are not at their default."""
+def options_of(subject: Subject) -> st.SearchStrategy[tuple[tuple[str, int], ...]]:
+    """Return a strategy of options that differ from their defaults."""
     each = (
         st.sampled_from([None, *((name, value) for value in values)])
         for name, values in subject.variations.items()
@@ -95,10 +95,10 @@ def varied(subject: Subject) -> st.SearchStrategy[tuple[tuple[str, int], ...]]:
 
 
 def texts(_: Subject) -> st.SearchStrategy[TextCase]:
-    """Return a strategy of texts, half of them made of the characters that the tokenizer was made from."""
-    # Line ends of three sorts, blanks, and an accent that is one character or two.
-    pieces_of = st.sampled_from(["\r\n", "\r", "\n", " ", "\t", "a", "e\u0301", "\u00e9", "\u0301"])
-    awkward = st.lists(pieces_of, max_size=6).map("".join)
+    """Return a strategy of texts, half of them from the characters that the tokenizer was built from."""
+    # All three line endings, blanks, and an accented letter as one code point and as two.
+    awkward_piece = st.sampled_from(["\r\n", "\r", "\n", " ", "\t", "a", "e\u0301", "\u00e9", "\u0301"])
+    awkward = st.lists(awkward_piece, max_size=6).map("".join)
     any_text = st.text(max_size=12) | awkward
     return st.lists(any_text, min_size=1, max_size=3).flatmap(
         lambda pieces: st.builds(
@@ -116,10 +116,10 @@ def bowls(_: Subject) -> st.SearchStrategy[BowlCase]:
 
 
 def runs(_: Subject) -> st.SearchStrategy[RunCase]:
-    """Return a strategy of runs, from one step to many."""
+    """Return a strategy of runs, from one step to thousands."""
     return st.builds(RunCase, total=st.integers(1, 12) | st.integers(1, 10_000), share=st.floats(0, 1))
 
 
-def nothing(_: Subject) -> st.SearchStrategy[NoCase]:
-    """Return the strategy of what a corpus is given."""
+def no_input(_: Subject) -> st.SearchStrategy[NoCase]:
+    """Return the strategy of a corpus's input, of which there is one."""
     return st.just(NoCase())

@@ -1,4 +1,4 @@
-"""The part that is checked, whoever wrote it: how it is built, and what it can be built for."""
+"""The part under check: how it is built, and the sizes and options that it supports."""
 
 import inspect
 import json
@@ -11,14 +11,14 @@ from typing import Any
 
 import torch
 
-from gptkit.interfaces import KINDS, Block, BlockParts, Dims, Position
+from gptkit.interfaces import Block, BlockParts, Dims, Position
 from gptkit.registry.loader import Plugins
-from gptkit.registry.registry import Registry, describe, kind_of
+from gptkit.registry.registry import Registry, class_location, inherited_kind
 from gptkit.registry.signature import Option, options
 from gptkit.testing.outcome import DoesNotApply, NotHere, Refusal
 from gptkit.testing.stand_in_parts import PLAIN_PARTS, PositionPass
 
-# Widths of heads that kernels find hard, and those that they are made for: a part may take only some of them.
+# Head widths: those that kernels often get wrong, and those that they are made for. A part may support only some.
 WIDTHS = (1, 2, 3, 4, 5, 7, 8, 16, 33, 32, 64, 128)
 HEADS = (1, 2, 3, 6)
 ACCELERATOR = re.compile(r"\b(cuda|nvidia|triton|rocm|gpu)\b", re.IGNORECASE)
@@ -30,8 +30,9 @@ class Subject:
 
     Args:
         part: Its class.
-        options: What its constructor is given besides what every part of its kind is handed.
-        target: What stands for it on the command line of `gptkit check`; None where only its class is known.
+        options: Its options, besides the positional arguments of its kind.
+        name: Its registered name; empty if only its class is known.
+        target: Its arguments on the command line of `gptkit check`; None if only its class is known.
         device: Where it is checked.
     """
 
@@ -44,45 +45,41 @@ class Subject:
     @property
     def kind(self) -> str:
         """Its kind."""
-        return kind_of(self.part)
-
-    @property
-    def interface(self) -> type:
-        """The interface that it stands behind."""
-        return KINDS[self.kind]
+        return inherited_kind(self.part)
 
     @property
     def title(self) -> str:
-        """Its kind, its name, and where it was written."""
+        """Its kind, its name, and where its source is."""
         named = f"{self.kind} {self.name}".strip()
-        return f"{named}: {describe(self.part)}"
+        return f"{named}: {class_location(self.part)}"
 
-    def build(self, *handed: Any, parts: BlockParts = PLAIN_PARTS, **options: Any) -> Any:
-        """Return the part as the model would build it; a position is made a module.
+    def build(self, *positional: Any, parts: BlockParts = PLAIN_PARTS, **options: Any) -> Any:
+        """Return the part as a model would build it; a position is wrapped into a module.
 
         Args:
-            parts: What a block is given to build its parts with; plain ones by default.
+            positional: The positional arguments of its kind, such as `dims`.
+            parts: What a block builds its parts with.
 
         Raises:
-            Refusal: If the part declares that it cannot be built for this.
-            NotHere: If it needs an accelerator that this machine lacks.
+            Refusal: If the part declares that it does not support this.
+            NotHere: If it needs an accelerator and this machine has none.
         """
         given = {**self.options, **options}
-        # Any, because a class of any kind takes what its kind is handed.
+        # Any, because each kind has its own positional arguments.
         make: Any = self.part
         try:
             if issubclass(self.part, Block):
-                return make(*handed, parts, **given)
-            part = make(*handed, **given)
+                return make(*positional, parts, **given)
+            part = make(*positional, **given)
         except ValueError as error:
             raise Refusal(f"it refuses: {error}") from error
         except Exception as error:
             raise missing_accelerator(error) or error from None
-        return PositionPass(part, handed[0].n_head) if issubclass(self.part, Position) else part
+        return PositionPass(part, positional[0].n_head) if issubclass(self.part, Position) else part
 
     @cached_property
     def sizes(self) -> list[tuple[int, int]]:
-        """Numbers and widths of heads that the part can be built for."""
+        """Pairs of a number of heads and a head width for which the part can be built."""
         sizes, refusal = [], DoesNotApply("")
         for D in WIDTHS:
             for H in HEADS:
@@ -92,16 +89,16 @@ class Subject:
                     sizes.append((H, D))
                 except DoesNotApply as error:
                     refusal = error
-                # Whatever else it raises, a check will show.
+                # Any other error is left for a check to report.
                 except Exception:
                     sizes.append((H, D))
         if not sizes:
-            raise NotHere(f"it can be built for none of the sizes tried: {refusal.reason}")
+            raise NotHere(f"it can be built for none of the sizes that were tried: {refusal.reason}")
         return sizes
 
     @cached_property
     def variations(self) -> dict[str, list[int]]:
-        """Values to try of the options that are true or false or small whole numbers, and that nobody set."""
+        """Other values to try for boolean and integer options that are not set."""
         found = {}
         for option in options(self.part).values():
             if option.name not in self.options and isinstance(option.default, int):
@@ -111,11 +108,12 @@ class Subject:
                 ]
         return found
 
-    def again(self, check: str, case: str) -> str:
-        """Return what a person types to see a check fail again.
+    def reproducer(self, check: str, case: str) -> str:
+        """Return the command, or the Python call, that runs a failed check again.
 
         Args:
-            case: The input, as `Case.to_json` gives it.
+            check: Its id.
+            case: The input, as `Input.to_json` returns it.
         """
         if self.target is None:
             given = f", options={dict(self.options)!r}" if self.options else ""
@@ -127,7 +125,7 @@ class Subject:
 
 
 def allows(option: Option, value: int) -> bool:
-    """Return whether a recipe could give an option a value."""
+    """Return whether a recipe may give an option a value."""
     try:
         option.validate(value)
     except ValueError:
@@ -136,31 +134,31 @@ def allows(option: Option, value: int) -> bool:
 
 
 def dims_of(H: int, D: int, dropout: float = 0.0) -> Dims:
-    """Return sizes of a model with some heads of a width."""
+    """Return the sizes of a model with H heads of width D."""
     return Dims(n_layer=1, n_head=H, n_embd=H * D, block_size=64, vocab_size=7, dropout=dropout)
 
 
 def missing_accelerator(error: BaseException) -> NotHere | None:
-    """Return what to say of an error that only an accelerator's absence explains, or None."""
+    """Return a NotHere if an error is explained by a missing accelerator, or None."""
     if torch.cuda.is_available() or not ACCELERATOR.search(str(error)):
         return None
-    return NotHere(f"it needs an accelerator, and there is none here: {' '.join(str(error).split())}")
+    return NotHere(f"it needs an accelerator and this machine has none: {' '.join(str(error).split())}")
 
 
 def file_of(part: type) -> str:
-    """Return the file in which a class was written."""
+    """Return the source file of a class, or the empty string."""
     try:
         return inspect.getsourcefile(part) or ""
     except TypeError:
         return ""
 
 
-# Any, because no annotation takes an abstract class such as `Attention` and gives its subclasses.
+# Any, because a type checker does not accept an abstract class such as `Attention` for `type[T]`.
 def registered(interface: type, registry: Registry | None = None) -> dict[str, Any]:
     """Return the registered classes that inherit a class, by name.
 
     Args:
-        registry: Where to look; that of the built-in parts and the installed plugins by default.
+        registry: By default that of the built-in parts and the installed plugins.
     """
     registry = Plugins().registry if registry is None else registry
     return {entry.name: entry.part for entry in registry if issubclass(entry.part, interface)}

@@ -1,4 +1,4 @@
-"""The parts that a person names on the command line: by their name, or by a recipe that chose them."""
+"""The parts that are named on the command line: by their name, or by a recipe that chooses them."""
 
 import shlex
 from collections.abc import Mapping, Sequence
@@ -8,57 +8,44 @@ from typing import Any
 import torch
 
 from gptkit.errors import UsageError, did_you_mean
-from gptkit.recipe.check import assembler_of
-from gptkit.recipe.read import override
-from gptkit.recipe.resolved import Auto, Choice
-from gptkit.recipe.values import spell
+from gptkit.recipe.check import check_recipe
+from gptkit.recipe.read import Recipe, override
+from gptkit.recipe.resolved import Auto
+from gptkit.recipe.values import dotted_key
 from gptkit.registry.loader import Plugins
 from gptkit.registry.registry import Entry
 from gptkit.registry.signature import REQUIRED
-from gptkit.storage.trust import read_trusted
 from gptkit.testing.subject import Subject
 
+CPU = torch.device("cpu")
 
-def parts_of_recipe(
-    recipe: Path, plugins: Sequence[Path], device: torch.device, *, trust_plugins: bool
-) -> list[Subject]:
-    """Return the parts that a recipe chose, each with the options that it has there.
 
-    Where it says `auto`, these are all that may be chosen.
+def parts_of_recipe(recipe: Recipe, plugins: Plugins, device: torch.device) -> list[Subject]:
+    """Return the parts that a recipe chooses, with their options; for `auto`, all that may be chosen.
 
     Raises:
         RecipeError: If the recipe is wrong.
-        PluginError: If a plugin of it does not load.
-        UsageError: If the recipe is a run directory's, which carries plugin files that nobody trusts.
     """
-    written, found = read_trusted(recipe, (), plugins, trust_plugins=trust_plugins)
-    resolved = assembler_of(written, found).resolved
-    named = [*resolved.parts.values(), *(choice for layer in resolved.layers for choice in layer.values())]
-    choices = [each for choice in named for each in (choice.candidates if isinstance(choice, Auto) else [choice])]
-    chosen = {spelled(choice): choice for choice in choices}
-    entries = {key: found.registry.get(choice.kind, choice.name) for key, choice in chosen.items()}
-    return [
-        subject_of(entry, given(entry, chosen[key].options), found.files, device) for key, entry in entries.items()
-    ]
-
-
-def spelled(choice: Choice) -> str:
-    """Return what tells one choice from another, wherever it was written."""
-    return repr((choice.kind, choice.name, sorted(choice.options.items())))
-
-
-def given(entry: Entry, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options that are not a part's own defaults."""
-    return {name: value for name, value in options.items() if value != entry.options[name].default}
+    resolved = check_recipe(recipe, plugins).resolved
+    choices = [*resolved.parts.values(), *(choice for layer in resolved.layers for choice in layer.values())]
+    subjects: dict[str, Subject] = {}
+    for choice in choices:
+        for each in choice.candidates if isinstance(choice, Auto) else [choice]:
+            entry = plugins.registry.get(each.kind, each.name)
+            options = {name: value for name, value in each.options.items() if value != entry.options[name].default}
+            # Layers that choose the same part with the same options need one check.
+            key = repr((each.kind, each.name, sorted(options.items())))
+            subjects.setdefault(key, subject_of(entry, options, plugins.files, device))
+    return list(subjects.values())
 
 
 def parts_called(
     name: str, settings: Sequence[str], plugins: Sequence[Path], device: torch.device
 ) -> list[Subject]:
-    """Return the parts of a name, one of each kind that has it.
+    """Return the parts of a name, at most one of each kind.
 
     Args:
-        settings: Options of the part, each as `--set` takes them: `window=8`.
+        settings: Options of the part, as `--set` takes them: `window=8`.
 
     Raises:
         UsageError: If there is no such part, or an option is wrong or missing.
@@ -70,11 +57,11 @@ def parts_called(
         raise UsageError(
             f"no part is called '{name}'.{near}{found.failures()} `gptkit components` lists them all."
         )
-    return [subject_of(entry, validated(entry, settings), found.files, device) for entry in entries]
+    return [subject_of(entry, read_settings(entry, settings), found.files, device) for entry in entries]
 
 
-def validated(entry: Entry, settings: Sequence[str]) -> dict[str, Any]:
-    """Return options of a part that a person gave, checked as a recipe's are.
+def read_settings(entry: Entry, settings: Sequence[str]) -> dict[str, Any]:
+    """Return the options that `--set` gives to a part, checked as a recipe's are.
 
     Raises:
         UsageError: If one is wrong or missing.
@@ -82,7 +69,7 @@ def validated(entry: Entry, settings: Sequence[str]) -> dict[str, Any]:
     options: dict[str, Any] = {}
     for text in settings:
         key, value, _ = override(text)
-        name, known = spell(key), entry.options
+        name, known = dotted_key(key), entry.options
         if name not in known:
             takes = ", ".join(map(str, known.values())) or "no options"
             raise UsageError(f"--set {text}: '{entry.name}' takes {takes}.{did_you_mean(name, known)}")
@@ -90,19 +77,25 @@ def validated(entry: Entry, settings: Sequence[str]) -> dict[str, Any]:
             options[name] = known[name].validate(value)
         except ValueError as error:
             raise UsageError(f"--set {text}: '{entry.name}' {error}") from None
-    if missing := options_missing(entry, options):
+    if missing := missing_options(entry, options):
         raise UsageError(f"'{entry.name}' needs {missing}: give it with --set NAME=VALUE")
     return options
 
 
-def options_missing(entry: Entry, options: Mapping[str, Any]) -> str:
-    """Return the options that a part cannot do without and was not given, or nothing."""
+def missing_options(entry: Entry, options: Mapping[str, Any]) -> str:
+    """Return the required options that are not given, separated by commas, or the empty string."""
     needed = [option for option in entry.options.values() if option.default is REQUIRED]
     return ", ".join(str(option) for option in needed if option.name not in options)
 
 
-def subject_of(entry: Entry, options: Mapping[str, Any], files: Sequence[Path], device: torch.device) -> Subject:
-    """Return a registered part to check."""
+def subject_of(
+    entry: Entry, options: Mapping[str, Any], files: Sequence[Path], device: torch.device = CPU
+) -> Subject:
+    """Return a registered part as a subject.
+
+    Args:
+        files: The plugin files in use, one of which may offer the part.
+    """
     own = [f"--plugin {shlex.quote(str(file))}" for file in files if file.name == entry.owner]
     target = " ".join([entry.name, *own])
     return Subject(part=entry.part, options=options, name=entry.name, target=target, device=device)

@@ -1,4 +1,4 @@
-"""Weights at which a mistake shows."""
+"""Weights at which mistakes show."""
 
 import math
 
@@ -9,10 +9,10 @@ from gptkit.testing.case import Case
 
 
 def draw_weights(part: nn.Module, case: Case) -> None:
-    """Draw matrices that halve the scale of what they multiply, and move all else a little from where it starts.
+    """Draw matrices that halve the scale of their input, and shift all other weights a little.
 
-    With the small matrices of a new part all keys weigh nearly the same, and hardly a mistake would show; with
-    larger ones half precision could not tell the scores apart. A bias of zero or a gain of one hides mistakes too.
+    With the small initial matrices all keys weigh nearly the same, and most mistakes would not show; with larger
+    ones half precision could not tell the scores apart. A bias of 0 or a gain of 1 hides mistakes, too.
     """
     with torch.no_grad():
         for name, weight in part.named_parameters():

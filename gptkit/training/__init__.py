@@ -1,4 +1,4 @@
-"""The training step: micro-batches, backward, clipping, the finite guard, and the losses of a trained model.
+"""The training step: micro-batches, forward and backward, clipping, the finite guard; and the evaluation losses.
 
 Imports `nn`, `data`, `model` and the settings of a recipe's `[train]`; knows no run directory.
 """

@@ -1,33 +1,27 @@
-"""What one step computes before the optimizer: the forward and backward passes over its batch."""
+"""The micro-batches of each step, a function of the text, the settings and the number of the step."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
 
-from jaxtyping import Float, Int, Integer
+from jaxtyping import Int, Integer
 from torch import Tensor
-from torch.nn import functional as F
 
 from gptkit.data.batches import draw_batch, starts
 from gptkit.model import GPT
 from gptkit.recipe.train_settings import TrainSettings
 from gptkit.seeds import seeded
-from gptkit.training.nan_trace import find_nan_source
-from gptkit.training.precision import autocast
-
-RANK = 0  # One process trains; the number is part of what draws are derived from, so that more could.
 
 
 @dataclass(frozen=True)
 class MicroBatch:
-    """One forward pass of a step.
+    """What one forward pass of a step reads.
 
     Args:
         step: Counted from 0.
-        number: Which pass of the step it is, counted from 0.
-        inputs: The contexts.
-        targets: The token after each of theirs.
+        number: Within the step, counted from 0.
+        targets: The token after each position.
+        dtype: Precision of the matrix products, as a recipe names it.
     """
 
     step: int
@@ -37,24 +31,19 @@ class MicroBatch:
     settings: TrainSettings
     dtype: str
 
-    def seeded_draws(self) -> AbstractContextManager[None]:
-        """Let what is drawn inside be this pass's own."""
-        return seeded(self.inputs.device, self.settings.seed, "dropout", self.step, self.number, RANK)
-
-    def loss(self, forward: Any) -> Float[Tensor, ""]:
-        """Return what this pass adds to the loss of its step, with a model or one compiled."""
-        with autocast(self.inputs.device, self.dtype):
-            return mean_loss(forward(self.inputs), self.targets) / self.settings.grad_accumulation
-
-    def seeded_loss(self, forward: Any) -> Float[Tensor, ""]:
-        """Return `loss`, with the draws of this pass."""
-        with self.seeded_draws():
-            return self.loss(forward)
+    def seeded(self) -> AbstractContextManager[None]:
+        """Draw random numbers, such as dropout's, from the seed of this micro-batch while in this context."""
+        # One process trains. Its number, 0, is part of the seed, so that several processes could.
+        return seeded(self.inputs.device, self.settings.seed, "dropout", self.step, self.number, 0)
 
 
 @dataclass(frozen=True)
 class MicroBatches:
-    """The passes of every step: a function of the text, the settings and the step's number."""
+    """The micro-batches of every step.
+
+    Args:
+        tokens: The training text.
+    """
 
     model: GPT
     tokens: Integer[Tensor, " N"]
@@ -67,7 +56,7 @@ class MicroBatches:
         return self.settings.batch_size * self.settings.grad_accumulation
 
     def of(self, step: int) -> Iterator[MicroBatch]:
-        """Yield the passes of a step, counted from 0."""
+        """Yield the micro-batches of a step, counted from 0."""
         device = next(self.model.parameters()).device
         block_size, size = self.model.dims.block_size, self.settings.batch_size
         sides = draw_batch(self.tokens, self.rows, block_size, seed=self.settings.seed, step=step)
@@ -75,21 +64,7 @@ class MicroBatches:
         for number, (x, y) in enumerate(zip(inputs, targets, strict=True)):
             yield MicroBatch(step, number, x, y, self.settings, self.dtype)
 
-    def explain(self, step: int, loss: float, norm: float) -> str:
-        """Return why a step was not applied whose loss, or whose gradient's norm, is not finite."""
-        micro_batches = list(self.of(step))
-        number, origin = find_nan_source(self.model, [batch.seeded_loss for batch in micro_batches])
-        at = starts(len(self.tokens), self.rows, self.model.dims.block_size, seed=self.settings.seed, step=step)
-        firsts = at.split(self.settings.batch_size)[number].flatten().tolist()
-        shown = ", ".join(map(str, firsts[:8])) + (" …" if len(firsts) > 8 else "")
-        return (
-            f"step {step + 1}: the loss is {loss:g} and the gradient's norm {norm:g}, so the step was not "
-            f"applied. Batch: pass {number + 1} of {len(micro_batches)}, whose rows begin at the tokens {shown} "
-            "of the training text. "
-            f"Not finite first: {origin}"
-        )
-
-
-def mean_loss(logits: Float[Tensor, "B T V"], targets: Int[Tensor, "B T"]) -> Float[Tensor, ""]:
-    """Return the mean cross-entropy, in nats per token."""
-    return F.cross_entropy(logits.flatten(0, 1), targets.flatten())
+    def starts(self, step: int, number: int) -> list[int]:
+        """Return where in the training text the rows of a micro-batch begin."""
+        found = starts(len(self.tokens), self.rows, self.model.dims.block_size, seed=self.settings.seed, step=step)
+        return found.split(self.settings.batch_size)[number].flatten().tolist()

@@ -1,4 +1,4 @@
-"""Finds out where the first number that is not finite came from, by going through the step once more."""
+"""Finds where the first non-finite number of a step came from, by computing the step again with hooks."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -8,26 +8,42 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-MicroBatch = Callable[[nn.Module], Float[Tensor, ""]]
+from gptkit.training.micro_batches import MicroBatch, MicroBatches
+
+LossOf = Callable[[nn.Module, MicroBatch], Float[Tensor, ""]]
 
 
-def find_nan_source(model: nn.Module, passes: Sequence[MicroBatch]) -> tuple[int, str]:
-    """Return which pass of a step was the first with a number that is not finite, and what produced it.
+def explain_nonfinite(micro_batches: MicroBatches, step: int, loss: float, norm: float, loss_of: LossOf) -> str:
+    """Return the message about a step that was not applied: its batch, and where it stopped being finite.
 
     Args:
-        passes: Each computes the loss of one micro-batch with the model it is given, as the step did.
+        step: Counted from 0.
     """
-    for number, loss_of in enumerate(passes):
-        with NanTrace(model) as watch:
-            loss = loss_of(model)
-            origin = watch.forward or (
-                "" if torch.isfinite(loss) else "the loss itself: every part gave finite numbers"
-            )
-            watch.remove_hooks()
+    batches = list(micro_batches.of(step))
+    number, origin = find_nan_source(micro_batches.model, batches, loss_of)
+    starts = micro_batches.starts(step, number)
+    shown = ", ".join(map(str, starts[:8])) + (" …" if len(starts) > 8 else "")
+    return (
+        f"step {step + 1}: the loss is {loss:g} and the gradient's norm {norm:g}, so the step was not "
+        f"applied. Batch: pass {number + 1} of {len(batches)}, whose rows begin at the tokens {shown} "
+        "of the training text. "
+        f"Not finite first: {origin}"
+    )
+
+
+def find_nan_source(model: nn.Module, batches: Sequence[MicroBatch], loss_of: LossOf) -> tuple[int, str]:
+    """Return the number of the first micro-batch with a non-finite number, and what produced it."""
+    for number, batch in enumerate(batches):
+        with batch.seeded():
+            with NanTrace(model) as trace:
+                loss = loss_of(model, batch)
+            origin = trace.forward
+            if not origin and not torch.isfinite(loss):
+                origin = "the loss itself: every part gave finite numbers"
             if not origin:
                 model.zero_grad(set_to_none=True)
                 loss.backward()
-                origin = watch.backward()
+                origin = trace.backward()
         model.zero_grad(set_to_none=True)
         if origin:
             return number, origin
@@ -35,73 +51,60 @@ def find_nan_source(model: nn.Module, passes: Sequence[MicroBatch]) -> tuple[int
 
 
 class NanTrace:
-    """Looks at what each part of a model gives, and at the gradient that comes back to it.
+    """Checks the output of each part that a model computes in this context, and later its gradient.
+
+    Leave the context before backward, in which recomputation would fire the hooks again.
 
     Args:
-        forward: The first part that gave what is not finite, and why; or nothing.
+        forward: The first part whose output was not finite, and why; empty if all were.
     """
 
     def __init__(self, model: nn.Module) -> None:
         self.model, self.forward = model, ""
         self.order: list[str] = []
-        self.bad: set[int] = set()
+        self.nonfinite_gradients: set[int] = set()
         self.handles: list[Any] = []
 
     def __enter__(self) -> "NanTrace":
-        """Begin to look."""
+        """Add a hook to each part."""
         for name, module in self.model.named_modules():
             title = f"{name or 'the model'} ({type(module).__name__})"
             self.handles.append(module.register_forward_hook(partial(self.check_output, title)))
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Look no more."""
-        self.remove_hooks()
-
-    def remove_hooks(self) -> None:
-        """Look at no more forward passes, because a backward pass may compute activations again."""
+        """Remove the hooks."""
         for handle in self.handles:
             handle.remove()
 
-    def check_output(self, title: str, module: nn.Module, given: Any, result: Any) -> None:
-        """Look at what a part gave, and ask to be told of its gradient."""
-        if is_nonfinite(result) and not self.forward:
+    def check_output(self, title: str, module: nn.Module, inputs: Any, output: Any) -> None:
+        """Check what a part returned, and add a hook to its gradient."""
+        if is_nonfinite(output) and not self.forward:
             own = [key for key, weight in module.named_parameters(recurse=False) if is_nonfinite(weight)]
-            why = (
-                f", whose {own[0]} is not finite"
-                if own
-                else ", which was given such"
-                if is_nonfinite(given)
-                else ""
-            )
-            self.forward = title + why
-        if isinstance(result, Tensor) and result.requires_grad:
-            result.register_hook(partial(self.check_gradient, len(self.order)))
+            given = ", which was given such" if is_nonfinite(inputs) else ""
+            self.forward = title + (f", whose {own[0]} is not finite" if own else given)
+        if isinstance(output, Tensor) and output.requires_grad:
+            output.register_hook(partial(self.check_gradient, len(self.order)))
         self.order.append(title)
 
-    def check_gradient(self, place: int, gradient: Tensor) -> None:
-        """Look at the gradient that came back to the part that was done as number `place`."""
+    def check_gradient(self, call: int, gradient: Tensor) -> None:
+        """Check the gradient of the output of a call, counted from 0 over all parts."""
         if is_nonfinite(gradient):
-            self.bad.add(place)
+            self.nonfinite_gradients.add(call)
 
     def backward(self) -> str:
-        """Return where the first gradient that is not finite came from, or nothing."""
-        if self.bad:
-            # Gradients go from the end to the beginning: the part done next sent back what this one got.
-            return f"the gradient through {[*self.order, 'the loss'][max(self.bad) + 1]}"
-        return next(
-            (f"the gradient of {name}" for name, weight in by_depth(self.model) if is_nonfinite(weight.grad)), ""
-        )
-
-
-def by_depth(model: nn.Module) -> list[tuple[str, nn.Parameter]]:
-    """Return the parameters by name, the last first, because gradients come from the end."""
-    return list(reversed(list(model.named_parameters())))
+        """Return where the first non-finite gradient came from; empty if there is none."""
+        if self.nonfinite_gradients:
+            # Gradients flow backward: this one was computed by the part that was called next.
+            return f"the gradient through {[*self.order, 'the loss'][max(self.nonfinite_gradients) + 1]}"
+        # From the last part to the first, as gradients flow.
+        weights = reversed(list(self.model.named_parameters()))
+        return next((f"the gradient of {name}" for name, weight in weights if is_nonfinite(weight.grad)), "")
 
 
 def is_nonfinite(value: Any) -> bool:
-    """Return whether a tensor, or one in a tuple or list, holds a number that is not finite."""
+    """Return whether a tensor, or one in a tuple or list, holds a non-finite number."""
     if isinstance(value, Tensor):
-        # Detached: a block that is computed twice must keep the same for its gradient, looked at or not.
+        # Detached, so that a checkpointed block saves the same tensors whether it is checked or not.
         return value.is_floating_point() and not bool(torch.isfinite(value.detach()).all())
     return any(map(is_nonfinite, value)) if isinstance(value, tuple | list) else False

@@ -1,24 +1,24 @@
-"""The training loop: a generator of steps, which nothing reaches back into."""
+"""The training step: forward, loss, backward, clip, step. `train` is a generator of steps."""
 
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import NoReturn
+from functools import partial
+from typing import Any, NoReturn
 
 import torch
 from jaxtyping import Float, Integer
 from torch import Tensor
+from torch.nn import functional as F
 
 from gptkit.errors import NumericsError
 from gptkit.model import GPT
 from gptkit.nn.activation_checkpointing import checkpoint_activations
 from gptkit.recipe.train_settings import TrainSettings
-from gptkit.training.backward import choose_backward
-from gptkit.training.finite_guard import FiniteGuard, can_defer
-from gptkit.training.micro_batches import MicroBatches
-
-# Below this, halving the loss scale again after an overflow of fp16 helps nobody: the gradient itself is infinite.
-SMALLEST_SCALE = 1.0
+from gptkit.training.cuda_graph import CudaGraph, ForwardBackward
+from gptkit.training.micro_batches import MicroBatch, MicroBatches
+from gptkit.training.nan_trace import explain_nonfinite
+from gptkit.training.precision import autocast
 
 
 class HalfApplied(Exception):  # noqa: N818
@@ -31,11 +31,10 @@ class Step:
 
     Args:
         number: How many steps have been taken, this one included.
-        loss: Mean loss of the step's tokens before it, in nats; on the device, so that asking waits for it.
+        loss: Mean loss of the step's tokens before it, in nats; on the device, so that reading it synchronises.
         learning_rate: Of the first parameter group.
-        tokens: Number of tokens it learnt from.
-        seconds: How long it took; on CUDA how long it took to ask for it.
-        confirm: Waits until it has been taken, and raises NumericsError unless it and all before it were finite.
+        seconds: How long it took; on CUDA how long the launch took.
+        confirm: Waits for the device, and raises NumericsError unless this step and all before it were finite.
     """
 
     number: int
@@ -44,6 +43,21 @@ class Step:
     tokens: int
     seconds: float
     confirm: Callable[[], None] = field(repr=False, compare=False)
+
+
+def loss_of(model: Any, batch: MicroBatch) -> Float[Tensor, ""]:
+    """Return what a micro-batch adds to the mean loss of its step, in nats per token."""
+    with autocast(batch.inputs.device, batch.dtype):
+        logits = model(batch.inputs)  # (B, T, V)
+        loss = F.cross_entropy(logits.flatten(0, 1), batch.targets.flatten())
+        return loss / batch.settings.grad_accumulation
+
+
+def forward_backward(model: Any, scaler: torch.amp.GradScaler, batch: MicroBatch) -> Float[Tensor, ""]:
+    """Add the gradients of a micro-batch to those of its step, and return its `loss_of`."""
+    loss = loss_of(model, batch)
+    scaler.scale(loss).backward()
+    return loss.detach()
 
 
 def train(
@@ -61,13 +75,12 @@ def train(
 
     Args:
         tokens: The training text.
-        schedule: Gives the factor on the learning rate of each step, counted from 0; asked as it comes.
-        dtype: Precision of the matrix products.
-        first: How many steps have been taken before; `optimizer` and `scaler` then have their state of that time.
+        schedule: Maps a step, counted from 0, to the factor on the learning rate; called right before that step.
+        first: Number of steps taken before; `optimizer` and `scaler` then have their state after these.
 
     Raises:
-        NumericsError: Before a step is applied whose loss or gradient is not finite. On CUDA, where nobody waits
-            for a step, when one is confirmed; none is applied by then that came after it.
+        NumericsError: Before a step is applied whose loss or gradient is not finite. On CUDA, where the host does
+            not wait for a step, when one is confirmed; no later step has been applied by then.
     """
     device = next(model.parameters()).device
     learning_rates = [group["lr"] for group in optimizer.param_groups]
@@ -75,11 +88,15 @@ def train(
     guard = FiniteGuard(optimizer, device, is_deferred=can_defer(optimizer, device, scaler))
     checkpoint_activations(model.blocks, settings.checkpoint_activations)
     micro_batches = MicroBatches(model, tokens, settings, dtype)
-    backward = choose_backward(model, scaler, is_compiled=settings.compile is True)
+    is_compiled = settings.compile is True
+    compiled = torch.compile(model) if is_compiled else model
+    add_gradients: ForwardBackward = partial(forward_backward, compiled, scaler)
+    if is_graph := is_compiled and device.type == "cuda":
+        add_gradients = CudaGraph(model, add_gradients)
 
     def refuse(step: int, loss: float, norm: float) -> NoReturn:
         optimizer.zero_grad(set_to_none=True)
-        raise NumericsError(micro_batches.explain(step, loss, norm))
+        raise NumericsError(explain_nonfinite(micro_batches, step, loss, norm, loss_of))
 
     def confirm() -> None:
         if found := guard.first_nonfinite():
@@ -92,11 +109,13 @@ def train(
         model.train()
         loss = torch.zeros((), device=device)
         for batch in micro_batches.of(step):
-            loss += backward(batch)
+            with batch.seeded():
+                loss += add_gradients(batch)
         scaler.unscale_(optimizer)
-        norm = clip(model, settings.grad_clip)
-        # A loss scale that turned out too large for fp16 is the scaler's to mend: it skips the step.
-        is_scaled = scaler.is_enabled() and scaler.get_scale() > SMALLEST_SCALE
+        norm = clip_gradients(model, settings.grad_clip)
+        # The scaler itself skips a step that overflowed because its scale is too large for fp16. At a scale of 1
+        # the gradient itself is infinite.
+        is_scaled = scaler.is_enabled() and scaler.get_scale() > 1
         if guard.check(step, loss, loss if is_scaled else norm):
             refuse(step, float(loss), float(norm))
         try:
@@ -104,18 +123,63 @@ def train(
         except Exception as error:
             raise HalfApplied from error
         scaler.update()
-        optimizer.zero_grad(set_to_none=not backward.keeps_gradients)
+        # A CUDA graph keeps adding to the gradient tensors that it was recorded with.
+        optimizer.zero_grad(set_to_none=not is_graph)
         rate, n_tokens = optimizer.param_groups[0]["lr"], micro_batches.rows * model.dims.block_size
         yield Step(step + 1, loss, rate, n_tokens, time.perf_counter() - began, confirm)
 
 
 def new_scaler(device: torch.device, dtype: str) -> torch.amp.GradScaler:
-    """Return what scales the loss, so that small gradients are not lost in fp16; elsewhere it does nothing."""
+    """Return the loss scaler that keeps small gradients from underflowing in fp16; disabled for other dtypes."""
     return torch.amp.GradScaler(device.type, enabled=dtype == "fp16")
 
 
-def clip(model: GPT, limit: float) -> Float[Tensor, ""]:
-    """Return the norm of all gradients together, after scaling them to at most a limit; 0 is none."""
+def clip_gradients(model: GPT, limit: float) -> Float[Tensor, ""]:
+    """Return the norm of all gradients together, after scaling them down to at most a limit; 0 is no limit."""
     if limit:
         return torch.nn.utils.clip_grad_norm_(model.parameters(), limit)
     return torch.nn.utils.get_total_norm([weight.grad for weight in model.parameters() if weight.grad is not None])
+
+
+class FiniteGuard:
+    """Keeps steps with a non-finite loss or gradient norm from being applied.
+
+    An optimizer that takes PyTorch's `found_inf` skips its update on the device where that is 1. With such an
+    optimizer the host never synchronises: after the first non-finite step the device skips all later updates, so
+    the weights stay as they were before that step.
+
+    Args:
+        is_deferred: Whether the optimizer decides on the device; if not, `check` synchronises and answers at once.
+    """
+
+    def __init__(self, optimizer: torch.optim.Optimizer, device: torch.device, *, is_deferred: bool) -> None:
+        self.is_deferred = is_deferred
+        # Of the first non-finite step: whether there was one, its loss, its norm and its number.
+        self.found, self.loss, self.norm = (torch.zeros((), device=device) for _ in range(3))
+        self.step = torch.zeros((), dtype=torch.int64, device=device)
+        if is_deferred:
+            optimizer.found_inf = self.found  # type: ignore[attr-defined]
+
+    def check(self, step: int, loss: Float[Tensor, ""], norm: Float[Tensor, ""]) -> bool:
+        """Check a step before it is applied; return whether it is known to be non-finite."""
+        is_nonfinite = ~(torch.isfinite(loss) & torch.isfinite(norm))
+        if not self.is_deferred:
+            return bool(is_nonfinite)
+        is_first = is_nonfinite & (self.found == 0)
+        for first, now in ((self.step, step), (self.loss, loss), (self.norm, norm)):
+            first.copy_(torch.where(is_first, now, first))
+        self.found.copy_(torch.maximum(self.found, is_nonfinite.to(self.found.dtype)))
+        return False
+
+    def first_nonfinite(self) -> tuple[int, float, float] | None:
+        """Return the first non-finite step, counted from 0, its loss and its norm, if checks are deferred.
+
+        Synchronises with the device.
+        """
+        return (int(self.step), float(self.loss), float(self.norm)) if bool(self.found) else None
+
+
+def can_defer(optimizer: torch.optim.Optimizer, device: torch.device, scaler: torch.amp.GradScaler) -> bool:
+    """Return whether steps can be checked on the device; an enabled loss scaler sets `found_inf` itself."""
+    takes_found_inf = getattr(optimizer, "_step_supports_amp_scaling", False)
+    return device.type == "cuda" and bool(takes_found_inf) and not scaler.is_enabled()

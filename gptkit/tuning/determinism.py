@@ -9,13 +9,13 @@ import torch
 
 @contextmanager
 def deterministic(wanted: bool) -> Iterator[None]:
-    """Use only algorithms that give the same bits each time while in this context, if wanted."""
+    """If wanted, use only algorithms that give the same bits each time while in this context."""
     if not wanted:
         yield
         return
     enabled = torch.are_deterministic_algorithms_enabled()
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
-    # cuBLAS reads this when it is first used: two buffers of fixed size instead of one for each stream.
+    # cuBLAS reads this at first use. It then works in fixed buffers, whatever the stream.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
     try:

@@ -1,6 +1,6 @@
-"""Counts the bytes of tensors: those that are alive, and those that a forward pass keeps for its backward pass."""
+"""Counts the bytes of live tensors, and of those that a forward pass keeps for backward."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 from weakref import WeakValueDictionary, finalize
 
@@ -11,45 +11,38 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 
-def kept_for_backward(forward: Callable[[], Tensor], *, without: Iterable[Tensor] = ()) -> int:
-    """Return how many bytes a forward pass keeps for its backward pass, each memory counted once.
+def kept_for_backward(forward: Callable[[], Tensor]) -> int:
+    """Return how many bytes a forward pass keeps for backward; tensors that share storage count once.
 
-    It holds for whatever autograd saves, a stranger's functions included, on every device. In PyTorch's
-    `FakeTensorMode` it takes no memory and hardly any time, however large the shapes are.
+    Counts all that autograd saves, for third-party functions too, on every device. In PyTorch's `FakeTensorMode`
+    it takes no memory and hardly any time, whatever the shapes.
 
     Args:
-        forward: Computes what has the gradient; for an attention `lambda: attention.attend(q, k, v)`.
-        without: Tensors that are there in any case, such as `model.parameters()`.
+        forward: Returns a tensor that requires a gradient; for an attention `lambda: attention.attend(q, k, v)`.
     """
-    known = {storage_of(each) for each in without}
     kept: dict[int, int] = {}
 
     def pack(tensor: Tensor) -> Tensor:
-        if (storage := storage_of(tensor)) not in known:
-            kept[storage] = tensor.untyped_storage().nbytes()
+        # The key is an id of the storage, unique among live ones; views share it.
+        kept[tensor.untyped_storage()._cdata] = tensor.untyped_storage().nbytes()
         return tensor
 
     with torch.enable_grad(), saved_tensors_hooks(pack, lambda tensor: tensor):
         result = forward()
-    # Alive until here: what is freed before the last tensor is saved could lend its place to it.
+    # Alive until here, because the storage of a freed tensor could be reused for the next that is saved.
     del result
     return sum(kept.values())
 
 
-def storage_of(tensor: Tensor) -> int:
-    """Return what tells a tensor's memory from all other that is alive; views share it."""
-    return tensor.untyped_storage()._cdata
-
-
 class MemoryTracker(TorchDispatchMode):
-    """Counts the bytes of all tensors on one kind of device that come to be inside it, while they are alive.
+    """Counts the bytes of tensors that are created in this context on one type of device, while they are alive.
 
     Args:
         kind: `cpu`, `cuda` or `mps`.
-        small: Below how many bytes a tensor counts as small too.
+        small: Tensors of fewer bytes are also counted apart.
     """
 
-    # Attention that takes a function, as FlexAttention does, comes as such an operator.
+    # FlexAttention, which takes a function, is such an operator.
     supports_higher_order_operators = True
 
     def __init__(self, kind: str, *, small: int = 0) -> None:
@@ -60,13 +53,13 @@ class MemoryTracker(TorchDispatchMode):
         self.known: WeakValueDictionary[int, Any] = WeakValueDictionary()
 
     def begin(self) -> None:
-        """Look for the peak from here on."""
+        """Measure the peak from here on."""
         self.peak, self.small_at_peak, self.gradients_at_peak = self.alive, self.alive_small, self.gradients
 
     def __torch_dispatch__(
         self, operator: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        """Count what an operator makes."""
+        """Count the tensors that an operator creates."""
         result = operator(*args, **(kwargs or {}))
         for each in tree_leaves(result):
             if isinstance(each, Tensor) and each.device.type == self.kind:
@@ -74,7 +67,7 @@ class MemoryTracker(TorchDispatchMode):
         return result
 
     def count(self, tensor: Tensor) -> None:
-        """Count a tensor until it is freed, unless its memory is another's that is counted."""
+        """Count a tensor until it is freed, unless its storage is counted already."""
         storage = tensor.untyped_storage()
         if self.known.get(storage._cdata) is storage:
             return
@@ -85,7 +78,11 @@ class MemoryTracker(TorchDispatchMode):
         if self.alive > self.peak:
             self.begin()
 
+    def count_gradient(self, weight: Tensor) -> None:
+        """Count the gradient of a weight."""
+        self.gradients += weight.nbytes
+
     def add(self, size: int) -> None:
-        """Count so many bytes, or where negative no longer count them."""
+        """Add bytes to those alive; a freed tensor's are negative."""
         self.alive += size
         self.alive_small += size if abs(size) < self.small else 0

@@ -9,14 +9,14 @@ import torch
 
 Clock = Callable[[], float]
 
-# The median of five hardly moves when two of them meet something else at work.
+# The median of five is robust against background load in two of them.
 LEAST_ROUNDS, MOST_ROUNDS = 5, 100
-# After which no further round begins. Short work so gets many rounds, long work few.
+# No round begins after this, so that short work gets many rounds and long work few.
 SECONDS = 4.0
 
 
 def clock(device: torch.device) -> float:
-    """Return the time in seconds once the device has done all that it was asked."""
+    """Synchronise with a device and return the time in seconds."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     elif device.type == "mps":
@@ -24,19 +24,8 @@ def clock(device: torch.device) -> float:
     return time.perf_counter()
 
 
-def clock_of(device: torch.device) -> Clock:
-    """Return the clock of a device."""
-    return partial(clock, device)
-
-
 def in_turns(timers: Mapping[str, Callable[[], float]], rounds: Iterable[object]) -> dict[str, list[float]]:
-    """Return the seconds that each timer measured in each round: first A, then B, then A again.
-
-    Background load then hits all of them alike.
-
-    Args:
-        timers: Each does its work once and returns how many seconds that took.
-    """
+    """Return the seconds that each timer measured in each round: first A, then B, then A again."""
     seconds: dict[str, list[float]] = {name: [] for name in timers}
     for _ in rounds:
         for name, timer in timers.items():
@@ -45,7 +34,7 @@ def in_turns(timers: Mapping[str, Callable[[], float]], rounds: Iterable[object]
 
 
 def seconds_per_call(call: Callable[[], object], clock: Clock, times: int) -> float:
-    """Return the mean seconds of one of several calls in a row."""
+    """Return the mean seconds of several calls in a row."""
     began = clock()
     for _ in range(times):
         call()
@@ -53,18 +42,18 @@ def seconds_per_call(call: Callable[[], object], clock: Clock, times: int) -> fl
 
 
 def median_seconds(calls: Mapping[str, Callable[[], object]], clock: Clock, times: int = 1) -> dict[str, float]:
-    """Return the median seconds of one call of each, timed in turns.
+    """Return the median seconds of each call, timed round-robin.
 
     Args:
-        calls: Each has been called before, so that nothing is done for the first time.
-        times: Calls in one turn, where one is too short for the clock.
+        calls: Each is warm: it has been called before.
+        times: Calls in a row in each round, where one is too short for the clock.
     """
     timers = {name: partial(seconds_per_call, call, clock, times) for name, call in calls.items()}
     return {name: median(found) for name, found in in_turns(timers, rounds_until(clock)).items()}
 
 
 def rounds_until(clock: Clock) -> Iterator[int]:
-    """Yield the numbers of rounds until enough time has passed for the work timed in them."""
+    """Yield the numbers of rounds until SECONDS have passed, but at least LEAST_ROUNDS."""
     began = clock()
     for number in range(MOST_ROUNDS):
         if number >= LEAST_ROUNDS and clock() - began > SECONDS:

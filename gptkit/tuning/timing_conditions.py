@@ -1,4 +1,4 @@
-"""Under which conditions attentions are compared: the recipe's, with fewer rows where that would take minutes."""
+"""The shape at which attentions are timed: the recipe's, with fewer rows where that would take minutes."""
 
 from dataclasses import dataclass
 
@@ -8,27 +8,21 @@ from gptkit.interfaces import Dims
 from gptkit.testing.case import Case
 from gptkit.training.precision import DTYPES
 
-# A pass of 4 billion operations, or the proof on 4 million scores, takes two CPU cores a fraction of a second.
-# With the scores of a longer context `naive` would fill the memory.
+# On a CPU. 4 billion operations, or a proof on 4 million scores, take two cores a fraction of a second; the scores
+# of more positions would not fit into memory for `naive`.
 CPU_OPERATIONS, CPU_SCORES, CPU_POSITIONS = 4 * 10**9, 2**22, 4096
-# An accelerator passes whole batches; the proof needs several float64 tensors of so many scores.
+# On an accelerator only the proof is limited: it needs several float64 tensors of so many scores.
 SCORES, POSITIONS = 2**27, 8192
 
 
 @dataclass(frozen=True)
 class TimingConditions:
-    """Under which attentions are timed: those of one pass of a recipe's training.
-
-    On a CPU the pass has fewer rows than the recipe's where it would take more than a fraction of a second, and no
-    more than 4,096 positions. The proof, in float64 and one head at a time, has fewer rows still, and no more than
-    8,192 positions on any device.
+    """What attentions are timed under: one forward and backward pass of a recipe's training.
 
     Args:
         dtype: Precision of the matrix products, as a recipe names it.
-        is_whole: Whether the projections are timed too. They are where an attention has a `forward` of its own;
-            where all inherit it they are the same, and would only hide the rest.
-        compile: Whether the pass goes through `torch.compile`.
-        deterministic: Whether only algorithms are used that give the same bits each time.
+        is_whole: Whether the projections are timed too: only if some attention has a `forward` of its own. Where
+            all inherit it, the projections are the same and would only blur the difference.
     """
 
     dims: Dims
@@ -47,16 +41,15 @@ class TimingConditions:
     @property
     def rows(self) -> int:
         """Rows of a timed pass."""
-        # Of two products with every key, forward and backward.
+        # Two products of queries or weights with every key; forward is one third of a training pass.
         operations = 3 * 4 * self.positions**2 * self.dims.n_embd
         affordable = CPU_OPERATIONS // operations if self.device.type == "cpu" else self.batch_size
         return max(1, min(self.batch_size, affordable))
 
     def case(self) -> Case:
-        """Return the input of the proof: the shape of the timed pass, with as many rows as can be afforded."""
-        is_cpu = self.device.type == "cpu"
-        T = self.positions if is_cpu else min(self.positions, POSITIONS)
-        rows = (CPU_SCORES if is_cpu else SCORES) // (self.dims.n_head * T * T)
+        """Return the input of the proof: the shape of the timed pass, with as many rows as are affordable."""
+        T = min(self.positions, POSITIONS)
+        rows = (CPU_SCORES if self.device.type == "cpu" else SCORES) // (self.dims.n_head * T * T)
         return Case(
             B=max(1, min(self.rows, rows)),
             H=self.dims.n_head,
@@ -68,10 +61,13 @@ class TimingConditions:
         )
 
     def __str__(self) -> str:
-        """Return the conditions in words."""
-        sizes = f"{self.rows} of {self.batch_size} rows, {self.positions} of {self.dims.block_size} positions"
-        words = [word for word in ("compile", "deterministic") if getattr(self, word)]
-        words.insert(0, "projections included" if self.is_whole else "projections left out, which all share")
-        width, dropout = self.dims.head_width, self.dims.dropout
-        heads = f"{self.dims.n_head} heads of {width} channels, dropout {dropout:g}"
-        return ", ".join([sizes, heads, f"{self.dtype} on {self.device}", *words])
+        """Return the conditions as an error and the command line show them."""
+        words = [
+            f"{self.rows} of {self.batch_size} rows",
+            f"{self.positions} of {self.dims.block_size} positions",
+            f"{self.dims.n_head} heads of {self.dims.head_width} channels",
+            f"dropout {self.dims.dropout:g}",
+            f"{self.dtype} on {self.device}",
+            "projections included" if self.is_whole else "projections left out, which all share",
+        ]
+        return ", ".join([*words, *(word for word in ("compile", "deterministic") if getattr(self, word))])

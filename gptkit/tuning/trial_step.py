@@ -1,6 +1,9 @@
-"""One step that is thrown away, before the first: whether there is memory for it is known in seconds."""
+"""Tries a pass before training: shows within seconds whether memory suffices, and whether to compile."""
 
 import time
+from datetime import timedelta
+from functools import partial
+from statistics import median
 from typing import Any
 
 import torch
@@ -10,86 +13,96 @@ from gptkit.model import GPT
 from gptkit.nn.activation_checkpointing import checkpoint_activations
 from gptkit.recipe.resolved import Resolved
 from gptkit.seeds import seeded
-from gptkit.training.micro_batches import mean_loss
-from gptkit.training.precision import autocast
-from gptkit.tuning.choose_compile import choose_compile
-from gptkit.tuning.choose_device import Decision
+from gptkit.training.micro_batches import MicroBatch
+from gptkit.training.restored import restored
+from gptkit.training.train import forward_backward, new_scaler
+from gptkit.tuning.machine import Decision, lacking
+from gptkit.tuning.timing import in_turns
+
+# Compiling takes a minute or more, which a run shorter than this may never win back.
+WORTH_SECONDS = 600
+# A smaller gain may be noise.
+WORTHWHILE_GAIN = 1.05
+REPEATS = 3
 
 
-def trial_step(model: GPT, resolved: Resolved, dtype: str, forward: Any = None) -> float:
-    """Go through one forward and backward pass of a whole batch, and leave the model as it was.
+def trial_step(model: GPT, resolved: Resolved, dtype: str, compiled: Any = None) -> float:
+    """Run forward and backward of one micro-batch of zeros, leave the model as it was, and return the seconds.
 
-    Returns how many seconds that took. What the optimizer will remember is not counted: it is allocated in its
-    first step.
+    The optimizer state is not allocated: that happens in the first step.
 
     Args:
-        forward: The model compiled; the default is the model.
+        compiled: The model compiled, if it is to be tried so.
 
     Raises:
         RecipeError: If there is too little memory; says which batch_size to try instead.
     """
-    settings, dims = resolved.train, model.dims
+    settings = resolved.train
     device = next(model.parameters()).device
-    buffers = [buffer.clone() for buffer in model.buffers()]
     checkpoint_activations(model.blocks, settings.checkpoint_activations)
     model.train()
-    began = time.perf_counter()
     try:
-        tokens = torch.zeros(settings.batch_size, dims.block_size, dtype=torch.long, device=device)
-        with (
-            seeded(device, settings.seed, "dry step"),
-            autocast(device, dtype),
-        ):
-            loss = mean_loss((model if forward is None else forward)(tokens), tokens)
-        loss.backward()
-        float(loss.detach())  # Waits for the device.
-        return time.perf_counter() - began
+        with restored(model), seeded(device, settings.seed, "dry step"):
+            began = time.perf_counter()
+            tokens = torch.zeros(settings.batch_size, model.dims.block_size, dtype=torch.long, device=device)
+            batch = MicroBatch(0, 0, tokens, tokens, settings, dtype)
+            loss = forward_backward(model if compiled is None else compiled, new_scaler(device, dtype), batch)
+            float(loss)  # Waits for the device.
+            return time.perf_counter() - began
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
         place = resolved.places.get("train.batch_size", "train.batch_size")
         raise RecipeError([Problem(place, "train.batch_size", suggestion(resolved, device))]) from error
-    finally:
-        model.zero_grad(set_to_none=True)
-        with torch.no_grad():
-            for buffer, before in zip(model.buffers(), buffers, strict=True):
-                buffer.copy_(before)
 
 
 def decide_compile(
     model: GPT, resolved: Resolved, device: torch.device, dtype: str, *, seconds_left: float | None = None
 ) -> Decision[bool]:
-    """Move a model to its device, try a pass there, and decide whether training is compiled.
+    """Move a model to its device, run a trial step there, and decide whether training is compiled.
+
+    Where the recipe says `auto`, a compiler must be installed, the run be long, and a compiled pass be faster.
 
     Args:
-        seconds_left: How long the run may take, where that decides how many steps it has.
+        seconds_left: How long the run may take, where that decides the number of steps.
 
     Raises:
         RecipeError: If there is too little memory; says which batch_size to try instead.
     """
     settings = resolved.train
     model.to(device)
-    seconds = trial_step(model, resolved, dtype)
-    all_steps = seconds * settings.grad_accumulation * settings.max_iters
-    return choose_compile(
-        settings.compile,
-        device,
-        whole=all_steps if seconds_left is None else seconds_left,
-        eager=lambda: trial_step(model, resolved, dtype),
+    eager = partial(trial_step, model, resolved, dtype)
+    all_steps = eager() * settings.grad_accumulation * settings.max_iters
+    if settings.compile != "auto":
+        return Decision(settings.compile, "the recipe says so")
+    if lack := lacking(device):
+        return Decision(False, lack)
+    if seconds_left is not None:
+        all_steps = seconds_left
+    if all_steps < WORTH_SECONDS:
+        about = timedelta(seconds=round(all_steps))
+        return Decision(False, f"all steps take about {about}, and compiling takes minutes first")
+    try:
         # torch.compile is called here and not before: that alone takes seconds.
-        compiled=lambda: trial_step(model, resolved, dtype, torch.compile(model)),
-    )
+        compiled = partial(trial_step, model, resolved, dtype, torch.compile(model))
+        compiled()
+    except Exception as error:
+        # A third-party part may not compile. With `compile = true` the whole error is shown.
+        return Decision(False, f"compiling failed: {type(error).__name__}: {str(error).partition(chr(10))[0]}")
+    seconds = in_turns({"eager": eager, "compiled": compiled}, range(REPEATS))
+    plain, fast = median(seconds["eager"]), median(seconds["compiled"])
+    measured = f"a pass takes {fast:.3g} s compiled and {plain:.3g} s as it is, measured"
+    return Decision(plain / fast >= WORTHWHILE_GAIN, measured)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether an error says that memory ran out, on whatever device."""
-    told = str(error)
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in told
+    """Return whether an error says that memory ran out, on any device."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
 
 
 def suggestion(resolved: Resolved, device: torch.device) -> str:
-    """Return what to change so that a step learns from as many tokens in less memory."""
-    rows, passes = resolved.train.batch_size, resolved.train.grad_accumulation
+    """Return the message about too little memory: how a step can have as many tokens and take less."""
+    rows, accumulation = resolved.train.batch_size, resolved.train.grad_accumulation
     found = f"{rows} sequences in one pass need more memory than {device} has"
     slower = "" if resolved.train.checkpoint_activations else ". Slower: --set train.checkpoint_activations=true"
     if rows == 1:
@@ -97,5 +110,5 @@ def suggestion(resolved: Resolved, device: torch.device) -> str:
     parts = next((divisor for divisor in range(2, 1000) if rows % divisor == 0), rows)
     return (
         f"{found}. As many tokens a step with less: --set train.batch_size={rows // parts} "
-        f"--set train.grad_accumulation={passes * parts}{slower}"
+        f"--set train.grad_accumulation={accumulation * parts}{slower}"
     )

@@ -4,21 +4,21 @@ import pytest
 import torch
 from torch import Tensor
 
-from gptkit.bench import decoding, hf_gpt2 as peers
+from gptkit.bench import decoding, hf_gpt2
 from gptkit.bench.clock import Rounds
 from gptkit.bench.decoding import batches, disagreement, lengths, time_decoding
 from gptkit.nn import KVCache
 from tests.bench.conftest import SmallWorkload
 from tests.small import small_dims
 
-PACE = Rounds(repeats=2, at_least=0.0)
+ROUNDS = Rounds(repeats=2, at_least=0.0)
 
 
 @pytest.fixture(autouse=True)
-def no_peer(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
-    """Leave the peer out, but where a test is about it."""
-    if "peer" not in request.node.name:
-        monkeypatch.setattr(peers, "is_installed", lambda: False)
+def no_gpt2(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """Leave transformers' GPT-2 out, except in tests of it."""
+    if "gpt2" not in request.node.name:
+        monkeypatch.setattr(hf_gpt2, "is_installed", lambda: False)
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def test_more_texts_at_once_on_a_gpu() -> None:
 
 
 def test_the_cached_path_is_timed_beside_the_baseline(small_workload: SmallWorkload) -> None:
-    rows = time_decoding(small_workload(), 3, PACE, name="small")
+    rows = time_decoding(small_workload(), 3, ROUNDS, name="small")
     assert [(row.name, row.reason, len(row.seconds)) for row in rows] == [
         ("gptkit", "", 2),
         ("plain", "", 2),
@@ -41,13 +41,13 @@ def test_the_cached_path_is_timed_beside_the_baseline(small_workload: SmallWorkl
     ]
     assert rows[0].group == "decode small, cpu batch 3, 8 + 8 tokens"
     assert rows[0].ratios == tuple(a / b for a, b in zip(rows[1].seconds, rows[0].seconds, strict=True))
-    assert rows[0].facts["tokens/s"] == pytest.approx(3 * 8 / (sum(rows[0].seconds) / 2))
-    assert rows[0].facts["same weights"]
+    assert rows[0].details.tokens_per_second == pytest.approx(3 * 8 / (sum(rows[0].seconds) / 2))
+    assert rows[0].details.same_weights
 
 
-def test_a_peer_writes_the_same_text(small_workload: SmallWorkload) -> None:
+def test_gpt2_writes_the_same_text(small_workload: SmallWorkload) -> None:
     pytest.importorskip("transformers")
-    rows = time_decoding(small_workload(), 2, PACE, name="small")
+    rows = time_decoding(small_workload(), 2, ROUNDS, name="small")
     assert [(row.name, row.reason) for row in rows] == [
         ("gptkit", ""),
         ("plain", ""),
@@ -59,8 +59,8 @@ def test_a_peer_writes_the_same_text(small_workload: SmallWorkload) -> None:
 def test_parts_that_are_not_the_lectures_are_held_against_their_own_uncached_path(
     small_workload: SmallWorkload,
 ) -> None:
-    rows = time_decoding(small_workload("model.position=rope"), 2, PACE, name="small")
-    assert [(row.reason, row.facts["same weights"]) for row in rows] == [("", False)] * 3
+    rows = time_decoding(small_workload("model.position=rope"), 2, ROUNDS, name="small")
+    assert [(row.reason, row.details.same_weights) for row in rows] == [("", False)] * 3
 
 
 @pytest.mark.parametrize("override", ["model.position=learned", "model.position=rope"])
@@ -77,7 +77,7 @@ def test_a_cache_that_is_wrong_gets_no_time(
     with torch.no_grad():
         for weight in prepared.model.parameters():
             weight.mul_(20)
-    plain, gptkit = time_decoding(prepared, 4, PACE, name="small")
+    plain, gptkit = time_decoding(prepared, 4, ROUNDS, name="small")
     assert (plain.name, plain.reason, gptkit.name, gptkit.seconds) == ("plain", "", "gptkit", ())
     assert "of its greedy text is not the uncached path's from token " in gptkit.reason
 

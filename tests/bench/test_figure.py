@@ -2,21 +2,21 @@ from pathlib import Path
 
 import numpy as np
 
-from gptkit.bench.figure import context_curves
-from gptkit.bench.row import Row
+from gptkit.bench.figure import plot_curves
+from gptkit.bench.result import BenchResult, Details
 
 POINTS = {
     "naive": {
-        128: Row("", "naive", (1.0, 2.0, 3.0), facts={"peak bytes": 2**20}),
-        256: Row("", "naive", (4.0,), facts={"peak bytes": 2**22}),
+        128: BenchResult("", "naive", (1.0, 2.0, 3.0), details=Details(peak_bytes=2**20)),
+        256: BenchResult("", "naive", (4.0,), details=Details(peak_bytes=2**22)),
     },
-    "sdpa": {128: Row("", "sdpa", (0.5,))},
+    "sdpa": {128: BenchResult("", "sdpa", (0.5,))},
     "mine": {},
 }
 
 
 def test_time_and_memory_are_curves_against_the_context() -> None:
-    seconds, memory = context_curves(POINTS, "attend").axes
+    seconds, memory = plot_curves(POINTS, "attend").axes
     drawn = [
         {line.get_label(): np.asarray(line.get_xydata()).T.tolist() for line in axes.lines}
         for axes in (seconds, memory)
@@ -34,7 +34,7 @@ def test_time_and_memory_are_curves_against_the_context() -> None:
 
 
 def test_it_can_be_drawn_even_if_nothing_was_timed(tmp_path: Path) -> None:
-    nothing: list[dict[str, dict[int, Row]]] = [{"mine": {}}, {}]
+    nothing: list[dict[str, dict[int, BenchResult]]] = [{"mine": {}}, {}]
     for points in (POINTS, *nothing):
-        context_curves(points, "attend").savefig(tmp_path / "bench.png")
+        plot_curves(points, "attend").savefig(tmp_path / "bench.png")
         assert (tmp_path / "bench.png").read_bytes().startswith(b"\x89PNG")

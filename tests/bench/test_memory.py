@@ -3,7 +3,7 @@ import os
 import pytest
 import torch
 
-from gptkit.bench.memory import peak_bytes, unheard
+from gptkit.bench.memory import peak_bytes, silent_stderr
 
 CPU = torch.device("cpu")
 # What a number takes that is a tensor for a moment, some times over.
@@ -40,7 +40,7 @@ def test_a_backward_pass_is_counted() -> None:
 
 
 def test_standard_error_is_heard_again(capfd: pytest.CaptureFixture[str]) -> None:
-    with unheard():
+    with silent_stderr():
         os.write(2, b"noise\n")
     os.write(2, b"word\n")
     assert capfd.readouterr().err == "word\n"

@@ -6,26 +6,26 @@ import pytest
 
 from gptkit.bench import startup
 from gptkit.bench.clock import Rounds
-from gptkit.bench.startup import finish, time_startup, until_step
+from gptkit.bench.startup import run_python, run_until_first_step, time_startup
 
 
 def test_a_process_is_waited_for_until_its_first_step_and_no_longer(tmp_path: Path) -> None:
     began = time.perf_counter()
     program = "import time; print('steps 9'); print('step      1  loss 4.2', flush=True); time.sleep(60)"
-    until_step(("-c", program), tmp_path)
+    run_until_first_step(("-c", program), tmp_path)
     assert time.perf_counter() - began < 30
 
 
 def test_a_process_that_ends_without_a_step_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(subprocess.CalledProcessError) as error:
-        until_step(("-c", "print('steps 9'); raise SystemExit(3)"), tmp_path)
+        run_until_first_step(("-c", "print('steps 9'); raise SystemExit(3)"), tmp_path)
     assert (error.value.returncode, error.value.output) == (3, "steps 9\n")
 
 
 def test_a_process_that_fails_is_an_error(tmp_path: Path) -> None:
-    finish(("-c", "import gptkit"), tmp_path)
+    run_python(("-c", "import gptkit"), tmp_path)
     with pytest.raises(subprocess.CalledProcessError):
-        finish(("-c", "import no_such_module"), tmp_path)
+        run_python(("-c", "import no_such_module"), tmp_path)
 
 
 def test_each_way_to_begin_is_a_process_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,8 +38,8 @@ def test_each_way_to_begin_is_a_process_of_its_own(monkeypatch: pytest.MonkeyPat
             assert not (directory / arguments[-1]).exists()
             (directory / arguments[-1]).mkdir()
 
-    monkeypatch.setattr(startup, "finish", note)
-    monkeypatch.setattr(startup, "until_step", note)
+    monkeypatch.setattr(startup, "run_python", note)
+    monkeypatch.setattr(startup, "run_until_first_step", note)
     rows = time_startup(Rounds(repeats=2))
     assert [row.name for row in rows] == [
         "gptkit --help",

@@ -4,11 +4,12 @@ from typing import Any
 import pytest
 
 from gptkit.bench.startup import TINY
-from gptkit.bench.workload import ALPHABET, GPT_SMALL, random_text, workload
+from gptkit.bench.workload import ALPHABET, GPT_SMALL, prepare_workload, random_text
 from gptkit.errors import RecipeError
 from gptkit.recipe.read import read
 from gptkit.recipe.resolve import resolve
 from gptkit.registry.loader import Plugins
+from tests.attention_timings import time_little
 from tests.bench.conftest import SmallWorkload
 
 RECIPES = Path(__file__).parents[2] / "recipes"
@@ -23,8 +24,9 @@ def test_the_default_is_gpt_small(tmp_path: Path) -> None:
     assert document(tmp_path / "default.toml") == document(RECIPES / "gpt_small.toml")
 
 
-def test_without_a_recipe_it_is_the_lectures_model() -> None:
-    prepared = workload(None, characters=5000)
+def test_without_a_recipe_it_is_the_lectures_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    time_little(monkeypatch)
+    prepared = prepare_workload(None, characters=5000)
     assert prepared.model.n_parameters == 10_788_929
     assert prepared.tokens_per_step == 64 * 256
 

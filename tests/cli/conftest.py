@@ -38,6 +38,8 @@ def gptkit(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], 
     from gptkit.cli import main
 
     monkeypatch.chdir(tmp_path)
+    # Half a second of products, for no more than a warning of runs that take hours.
+    monkeypatch.setattr("gptkit.run.prepare.matmul_rate", lambda device, dtype: 1e12)
     (tmp_path / "small.toml").write_text(SMALL)
 
     def call(*arguments: str) -> Outcome:

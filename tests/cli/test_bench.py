@@ -8,6 +8,8 @@ import pytest
 
 from gptkit.bench import baseline as baselines
 from gptkit.bench.baseline import baseline
+from gptkit.bench.contexts import EarlyEnd, Failed, TooLarge, TooSlow
+from gptkit.cli.bench_report import format_early_end, format_seconds
 from gptkit.tuning.matmul_rate import matmul_peak
 from tests.cli.conftest import Gptkit
 
@@ -28,20 +30,19 @@ QUICK = ("bench", "small.toml", "--repeats", "1")
 
 @pytest.fixture(autouse=True)
 def nothing_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave out what is compiled: the checker of shapes that tests run under cannot be."""
+    """Leave out what is compiled: the shape checker that tests run under cannot be compiled."""
     monkeypatch.setattr("gptkit.bench.decoding.lacking", lambda device: "the checker cannot be compiled")
 
 
 @pytest.fixture(autouse=True)
 def in_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Measure little, on small products and short contexts, and leave the peer out."""
+    """Measure little, on small products and short contexts, and leave transformers' GPT-2 out."""
     monkeypatch.setattr("gptkit.cli.bench.AT_LEAST", 0.0)
     monkeypatch.setattr("gptkit.bench.contexts.LAST_ELSEWHERE", 128)
     monkeypatch.setattr("gptkit.tuning.matmul_rate.PRODUCTS", ((256, 256, 256),))
     monkeypatch.setattr("gptkit.bench.decoding.BATCHES", (2,))
     monkeypatch.setattr("gptkit.bench.workload.CHARACTERS", 2000)
     monkeypatch.setattr("gptkit.bench.hf_gpt2.is_installed", lambda: False)
-    monkeypatch.setattr("gptkit.bench.training.is_installed", lambda: False)
     matmul_peak.cache_clear()
 
 
@@ -79,7 +80,7 @@ def test_an_attention_that_is_wrong_has_its_reason_in_the_place_of_a_time(gptkit
     assert len(told) == 3
     assert all(each.startswith("not timed: output is off by ") for each in told)
     assert "\nunscaled: stopped at a context of 128: output is off by " in outcome.out
-    assert outcome.out.endswith("\nnot all of it is right: what has no time has its reason\n")
+    assert outcome.out.endswith("\nnot everything is correct: what has no time has a reason\n")
     assert "sdpa" in outcome.out
     assert (tmp_path / "bench.png").is_file()
     wrong = [row for row in json.loads((tmp_path / "a.json").read_text()) if row["name"] == "unscaled"]
@@ -94,15 +95,15 @@ def test_an_attention_without_attend_is_timed_whole(gptkit: Gptkit) -> None:
     assert len(re.findall(r"^  sliding_window ", outcome.out, re.M)) == 3
 
 
-def test_it_says_so_where_there_is_no_baseline_and_no_peer(
+def test_it_says_so_where_there_is_no_baseline_and_no_gpt2(
     gptkit: Gptkit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(baselines, "PLACES", (tmp_path / "plain_gpt.py",))
+    monkeypatch.setattr(baselines, "FILES", (tmp_path / "plain_gpt.py",))
     baseline.cache_clear()
     outcome = gptkit(*QUICK, "--only", "train,decode")
     baseline.cache_clear()
     assert outcome.code == 0
-    assert f"none, and no ratios to it: there is no {tmp_path / 'plain_gpt.py'}\n" in outcome.out
+    assert f"none, so no ratios: there is no {tmp_path / 'plain_gpt.py'}\n" in outcome.out
     assert "none: transformers is not installed (pip install 'gptkit[bench]')\n" in outcome.out
     assert "times as fast as" not in outcome.out.partition("dtype")[2].partition("\n")[2]
     assert "  plain" not in outcome.out
@@ -122,7 +123,7 @@ def test_the_first_step_of_a_run_is_a_line_that_the_start_can_wait_for(gptkit: G
     [
         (
             ("--only", "train,decoed"),
-            "--only train,decoed: 'decoed' is nothing to time. Did you mean 'decode'? "
+            "--only train,decoed: 'decoed' cannot be timed. Did you mean 'decode'? "
             "Known: attention, train, decode, startup.\n",
         ),
         (("--repeats", "0"), "--repeats must be 1 or more, found 0\n"),
@@ -131,7 +132,7 @@ def test_the_first_step_of_a_run_is_a_line_that_the_start_can_wait_for(gptkit: G
         (("--json", "none/a.json"), "--json none/a.json: there is no directory none\n"),
         (
             ("--only", "train", "--out", "a.png"),
-            "--out a.png: the picture is of the attentions, which --only train leaves out\n",
+            "--out a.png: the plot shows the attentions, which --only train leaves out\n",
         ),
         (("--plugin", "none.py"), "none.py  plugins  no such plugin file\n"),
         (("--set", "model.attention=spda"), "no Attention is called 'spda'. Did you mean 'sdpa'?"),
@@ -148,3 +149,25 @@ def test_what_cannot_be_done_is_refused_before_anything_is_timed(
 def test_a_recipe_that_is_not_there(gptkit: Gptkit) -> None:
     outcome = gptkit("bench", "none.toml")
     assert (outcome.code, outcome.err) == (2, "recipe  no such file: none.toml\n")
+
+
+@pytest.mark.parametrize(
+    ("end", "told"),
+    [
+        (
+            TooSlow(1024, 40.0, 20.0),
+            "stopped before a context of 1,024: a pass could take 40 s, and 20 s is the limit",
+        ),
+        (
+            TooLarge(1024, 3 * 2**30, 2**30),
+            "stopped before a context of 1,024: a pass could need 3 GB, and 1 GB are free",
+        ),
+        (Failed(1024, "off by 1", is_wrong=True), "stopped at a context of 1,024: off by 1"),
+    ],
+)
+def test_why_a_curve_ends_early_is_told(end: EarlyEnd, told: str) -> None:
+    assert format_early_end(end) == told
+
+
+def test_a_time_has_three_digits_and_the_unit_that_fits() -> None:
+    assert [format_seconds(seconds) for seconds in (12.345, 0.0123456, 4.2e-6)] == ["12.3 s", "12.3 ms", "4.2 µs"]

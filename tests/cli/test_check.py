@@ -1,4 +1,4 @@
-"""`gptkit check`: what a stranger's plugin can do wrong is told as its own fault, and the rest stands."""
+"""`gptkit check`: reports what a plugin can do wrong as the plugin's fault, and still checks the rest."""
 
 import json
 import re
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from gptkit.cli.check import recipe_or_part
 from tests.cli.conftest import Gptkit, Outcome
 
 ROOT = Path(__file__).parents[2]
@@ -78,7 +79,7 @@ def test_json_is_all_that_is_printed(gptkit: Gptkit, written: Written) -> None:
     assert [check["verdict"] for check in loading["checks"]] == ["held", "held", "held"]
     (check,) = mine["checks"]
     assert (check["check"], check["verdict"]) == ("varies_with_the_input", "broken")
-    assert check["promise"] == "another input gives another output"
+    assert check["promise"] == "a different input gives a different output"
     assert good["checks"][0]["verdict"] == "held"
 
 
@@ -155,7 +156,7 @@ def test_a_part_that_needs_cuda_is_not_run_and_not_passed(gptkit: Gptkit, writte
     outcome = gptkit("check", "mine", "--plugin", str(written(body)), "--only", "is_finite")
     assert outcome.code == 1
     assert row(outcome, "is_finite") == (
-        "not run is_finite it needs an accelerator, and there is none here: no NVIDIA driver"
+        "not run is_finite it needs an accelerator and this machine has none: no NVIDIA driver"
     )
     assert outcome.out.endswith("nothing held: that is no proof\n")
 
@@ -164,7 +165,7 @@ def test_a_part_that_refuses_every_size_is_not_run(gptkit: Gptkit, written: Writ
     body = "class Mine(LayerNorm):\n    def __init__(self, dims):\n        raise ValueError('needs 999 channels')"
     outcome = gptkit("check", "mine", "--plugin", str(written(body)), "--only", "is_finite")
     assert outcome.code == 1
-    assert "it can be built for none of the sizes tried: it refuses: needs 999 channels" in row(
+    assert "it can be built for none of the sizes that were tried: it refuses: needs 999 channels" in row(
         outcome, "is_finite"
     )
 
@@ -366,3 +367,12 @@ def test_a_plugin_of_a_recipe_that_hangs(
     outcome = gptkit("check", str(recipe))
     assert outcome.code == 1
     assert outcome.err == f"{recipe}: to load its plugins, it takes longer than 0.2 seconds\n"
+
+
+def test_a_name_is_a_part_first_and_a_shipped_recipe_otherwise(gptkit: Gptkit) -> None:
+    assert recipe_or_part("sdpa", []) == "sdpa"
+    assert recipe_or_part("gpt_tiny", []) == f"{ROOT}/recipes/gpt_tiny.toml"
+    assert recipe_or_part("flex", []) == f"{ROOT}/recipes/flex.toml"
+    assert recipe_or_part("flex", [ROOT / "plugins/flex.py"]) == "flex"
+    outcome = gptkit("check", "gpt_tiny", "--set", "a=1")
+    assert (outcome.code, outcome.err.partition(":")[0]) == (2, "--set gives options to one part")

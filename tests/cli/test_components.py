@@ -37,7 +37,7 @@ def test_show_tells_options_origin_and_documentation(gptkit: Gptkit) -> None:
 
 def test_plugin_is_listed_with_its_file(gptkit: Gptkit) -> None:
     listed = gptkit("components", "block", "--plugin", str(ROOT / "plugins/parallel_block.py")).out
-    assert "parallel         Communicate and compute at once" in listed
+    assert "parallel         Attention and feed-forward side by side" in listed
     assert "(from parallel_block.py)" in listed
 
 

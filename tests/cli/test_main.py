@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+import gptkit
+
 Gptkit = Callable[..., Any]
 
 
@@ -21,6 +23,18 @@ def test_help_answers_without_torch() -> None:
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     for verb in ("run", "sample", "components", "plugins", "recipe"):
         assert verb in told.stdout
+
+
+def test_version_answers_without_torch() -> None:
+    program = (
+        "import sys; sys.argv = ['gptkit', '--version']\n"
+        "from gptkit.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert told.stdout == f"gptkit {gptkit.__version__}\n"
 
 
 def test_python_m_gptkit_is_gptkit() -> None:

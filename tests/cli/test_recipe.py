@@ -1,4 +1,4 @@
-"""`gptkit recipe`: check, show and schema."""
+"""`gptkit recipe`: list, copy, check, show and schema."""
 
 import json
 import re
@@ -12,9 +12,10 @@ import tomli
 Gptkit = Callable[..., Any]
 
 ROOT = Path(__file__).parents[2]
+SHIPPED = sorted((ROOT / "recipes").glob("*.toml"))
 
 
-@pytest.mark.parametrize("recipe", sorted((ROOT / "recipes").glob("*.toml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("recipe", SHIPPED, ids=lambda path: path.stem)
 def test_every_recipe_of_ours_has_nothing_wrong(gptkit: Gptkit, recipe: Path) -> None:
     outcome = gptkit("recipe", "check", str(recipe))
     assert (outcome.code, outcome.out) == (0, f"{recipe}: nothing wrong\n")
@@ -38,7 +39,7 @@ def test_check_says_everything_at_once(gptkit: Gptkit) -> None:
 def test_check_hears_what_parts_say_to_each_other(gptkit: Gptkit) -> None:
     outcome = gptkit("recipe", "check", "small.toml", "--set", "model.position=rope", "--set", "model.n_head=8")
     assert outcome.code == 2
-    assert "model.position  rope turns channels in pairs and needs an even head width, found 1" in outcome.err
+    assert "model.position  rope rotates channels in pairs and needs an even head width, found 1" in outcome.err
 
 
 def test_what_parts_say_is_told_with_all_else(gptkit: Gptkit) -> None:
@@ -86,10 +87,66 @@ def test_auto_is_checked_and_shown_as_it_was_written(gptkit: Gptkit) -> None:
 
     auto = ("small.toml", "--set", "model.attention={ use = 'auto', qkv_bias = true }")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("gptkit.tuning.attention_timing.time_candidates", measured)
+        patch.setattr("gptkit.tuning.choose_attention.time_candidates", measured)
         assert gptkit("recipe", "check", *auto).out == "small.toml: nothing wrong\n"
         shown = gptkit("recipe", "show", *auto).out
     assert re.search(r'\[model.attention\]\nuse = "auto" +# --set .*\nqkv_bias = true +# --set .*\n\n', shown)
     outcome = gptkit("recipe", "check", "small.toml", "--set", "model.attention={ use = 'auto', windw = 3 }")
     assert outcome.code == 2
     assert "model.attention.windw  'auto' takes qkv_bias: bool = False, " in outcome.err
+
+
+def test_list_names_each_shipped_recipe_with_its_first_line(gptkit: Gptkit) -> None:
+    lines = gptkit("recipe", "list").out.splitlines()
+    assert [line.split()[0] for line in lines] == [file.stem for file in SHIPPED]
+    assert lines[2].startswith("gpt_tiny         The model of gpt_small at a size that learns to write")
+
+
+def test_a_shipped_recipe_is_found_by_name_unless_a_file_has_that_name(gptkit: Gptkit) -> None:
+    assert gptkit("recipe", "check", "modern").out == f"{ROOT}/recipes/modern.toml: nothing wrong\n"
+    assert gptkit("recipe", "show", "modern").out == gptkit("recipe", "show", f"{ROOT}/recipes/modern.toml").out
+    # A run in a directory that is named after its recipe.
+    Path("modern").mkdir()
+    assert gptkit("recipe", "check", "modern").code == 0
+    Path("gpt_tiny").write_text("n_layer = 3")
+    outcome = gptkit("recipe", "check", "gpt_tiny")
+    assert (outcome.code, outcome.err.partition("  ")[0]) == (2, "gpt_tiny")
+
+
+def test_an_unknown_name_is_told_the_nearest_and_all(gptkit: Gptkit) -> None:
+    known = ", ".join(file.stem for file in SHIPPED)
+    said = f"recipe  no recipe is called 'gpt_tny'. Did you mean 'gpt_tiny'? Known: {known}.\n"
+    for verb in (["run"], ["recipe", "check"], ["recipe", "show"], ["recipe", "copy"], ["bench"]):
+        outcome = gptkit(*verb, "gpt_tny")
+        assert (outcome.code, outcome.err) == (2, said)
+    assert gptkit("run", "gpt_tny.toml").err == "recipe  no such file: gpt_tny.toml\n"
+
+
+@pytest.mark.parametrize("recipe", SHIPPED, ids=lambda path: path.stem)
+def test_a_copy_says_what_the_recipe_says(gptkit: Gptkit, recipe: Path) -> None:
+    def shown(name: str) -> str:
+        return re.sub(r" *# .*", "", gptkit("recipe", "show", name).out)
+
+    outcome = gptkit("recipe", "copy", recipe.stem, "--out", "copies/mine.toml")
+    written = [Path(line.removeprefix("wrote ")) for line in outcome.out.splitlines()]
+    assert written[0] == Path("copies/mine.toml")
+    assert sorted(written) == sorted(Path("copies").iterdir())
+    assert shown("copies/mine.toml") == shown(str(recipe))
+    text = written[0].read_text(encoding="utf-8")
+    assert [line.find(" #") for line in text.splitlines()] == [
+        line.find(" #") for line in recipe.read_text(encoding="utf-8").splitlines()
+    ]
+
+
+def test_copy_overwrites_nothing_and_keeps_a_base_that_is_there(gptkit: Gptkit) -> None:
+    assert gptkit("recipe", "copy", "modern").out == "wrote modern.toml\nwrote gpt_small.toml\n"
+    assert gptkit("recipe", "copy", "shakespeare").out == "wrote shakespeare.toml\n"
+    there = "is there already, and nothing is overwritten. Choose another name or --out\n"
+    assert gptkit("recipe", "copy", "modern").err == f"modern.toml {there}"
+    assert gptkit("recipe", "copy", "modern", "--out", "gpt_small.toml").err == (
+        "recipe  'modern' is based on gpt_small.toml, so its copy needs another name\n"
+    )
+    Path("gpt_small.toml").write_text("# mine")
+    outcome = gptkit("recipe", "copy", "modern", "--out", "other.toml")
+    assert (outcome.code, outcome.err) == (2, f"gpt_small.toml {there}")
+    assert not Path("other.toml").exists()

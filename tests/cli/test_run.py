@@ -58,7 +58,7 @@ def test_output_has_no_colours_where_it_is_no_terminal(gptkit: Gptkit) -> None:
 def test_run_of_hours_says_so_before_it_begins(gptkit: Gptkit, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gptkit.run.prepare.matmul_rate", lambda device, dtype: 1e-3)
     outcome = gptkit("run", "small.toml")
-    assert re.search(r"This will take [\d,]+ hours or more on this device.*recipes/gpt_tiny.toml", outcome.out)
+    assert re.search(r"This will take [\d,]+ hours or more on this device.*`gptkit run gpt_tiny`", outcome.out)
     assert outcome.out.index("This will take") < outcome.out.index("step      2")
 
 
@@ -68,10 +68,10 @@ def test_interrupt_exits_130_and_says_where_the_run_is(gptkit: Gptkit, monkeypat
         raise KeyboardInterrupt
         yield
 
-    monkeypatch.setattr("gptkit.run.loop.run", interrupted)
+    monkeypatch.setattr("gptkit.cli.progress.run", interrupted)
     outcome = gptkit("run", "small.toml", "--out", "mine")
     assert outcome.code == 130
-    assert outcome.out.endswith("stopped at once. What was saved by then stays: gptkit resume mine\n")
+    assert outcome.out.endswith("stopped at once. To resume from the last save: gptkit resume mine\n")
 
 
 PLUGINS = {
@@ -224,17 +224,19 @@ def test_part_that_fails_at_work_is_named_before_anything_is_written(gptkit: Gpt
     assert not Path("runs").exists()
 
 
-def test_time_is_told_of_before_the_first_step_and_kept(gptkit: Gptkit) -> None:
+def test_time_is_told_of_before_the_first_step_and_kept(gptkit: Gptkit, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A sample of 500 tokens takes longer than the budget while other work keeps the machine busy.
+    monkeypatch.setattr("gptkit.run.loop.SAMPLE_TOKENS", 4)
     outcome = gptkit("run", "small.toml", "--out", "mine", "--time", "8s", "--set", "train.eval_interval=0")
     assert outcome.code == 0, outcome.err
     for line in (
         r"recipe     small.toml --set train.eval_interval=0 --time 8s",
         r"steps      as many as fit of 32 tokens",
-        r"time       0:00:08 in all, \d\.\d s of them gone with setting up and measuring",
-        r"a step     [\d.e-]+ s, the mean of [\d,]+ that were taken and thrown away",
-        r"besides    evaluation \d+\.\d\d s, sample \d+\.\d\d s, at the end saving and drawing \d+\.\d\d s: "
-        r"\d+\.\d s for all that are due, \d+% of the time",
-        r"so         [\d,]+ steps fit; their number follows the machine's speed to its end",
+        r"time       0:00:08 in all, \d\.\d s already spent on setup and measuring",
+        r"a step     [\d.e-]+ s, the mean of [\d,]+ trial steps, which were discarded",
+        r"besides    evaluation \d+\.\d\d s, sample \d+\.\d\d s, final save and plot \d+\.\d\d s: "
+        r"\d+\.\d s in all, \d+% of the time",
+        r"so         [\d,]+ steps fit; their number is adjusted to the machine's speed to the end",
         r"best validation loss .*; 0:00:(0\d|1\d) in all",
     ):
         assert re.search(line, outcome.out), f"{line!r} is not in:\n{outcome.out}"
@@ -266,8 +268,8 @@ def test_time_that_is_up_too_early_is_told_of_and_exits_6(gptkit: Gptkit, monkey
     outcome = gptkit("run", "small.toml", "--out", "mine", "--time", "60s", "--set", "train.schedule=cosine")
     assert outcome.code == 6
     assert re.search(
-        r"the time is up and [\d,]+ of [\d,]+ steps are not taken: the machine became slower, and by then "
-        r"schedule 'cosine' could not end earlier\nstopped after step 2, and saved. To go on: gptkit",
+        r"the time is up, with [\d,]+ of [\d,]+ steps not taken: the machine slowed down when "
+        r"schedule 'cosine' could no longer be shortened\nstopped after step 2 and saved. To resume: gptkit",
         outcome.out,
     )
 

@@ -18,7 +18,7 @@ Gptkit = Callable[..., Any]
 
 @pytest.fixture(scope="module")
 def run_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a run that nobody writes on."""
+    """Return a run that tests only copy."""
     recipe = tmp_path_factory.mktemp("trained") / "small.toml"
     recipe.write_text(SMALL)
     prepared = prepare(recipe, out=recipe.with_name("mine"))
@@ -75,10 +75,10 @@ def test_a_model_that_cannot_be_compiled_is_told(
 def test_without_a_compiler_it_says_what_is_missing(
     gptkit: Gptkit, trained: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gptkit.tuning.choose_compile.lacking", lambda device: "there is no compiler")
+    monkeypatch.setattr("gptkit.tuning.machine.lacking", lambda device: "there is no compiler")
     outcome = gptkit("sample", trained, "--compile", "--device", "cpu")
     assert (outcome.code, outcome.out) == (2, "")
-    assert outcome.err == "--compile: there is no compiler. To go on without compiling, leave it out\n"
+    assert outcome.err == "--compile: there is no compiler. To sample without compiling, leave it out\n"
 
 
 def test_samples_do_not_depend_on_how_many_there_are(gptkit: Gptkit, trained: str) -> None:

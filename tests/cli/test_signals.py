@@ -1,4 +1,4 @@
-"""Ctrl+C and SIGTERM in each phase of a run, once and twice; and an output that nobody reads any more."""
+"""Ctrl+C and SIGTERM in each phase of a run, once and twice; and an output whose reader has gone."""
 
 import json
 import os
@@ -75,7 +75,7 @@ def test_the_first_signal_lets_the_step_end_saves_and_says_how_to_go_on(
     (line,) = row["told"]
     assert line.startswith("stopped after step ")
     assert line.endswith(fault)
-    assert ", and saved. To go on: gptkit resume " in line
+    assert " and saved. To resume: gptkit resume " in line
 
 
 @pytest.mark.parametrize("fault", TWICE)
@@ -83,7 +83,7 @@ def test_the_second_signal_ends_it_at_once(interrupted: dict[str, Any], fault: s
     row = interrupted[fault]
     assert row["code"] == 143
     (line,) = row["told"]
-    assert line.startswith("stopped at once. What was saved by then stays: gptkit resume ")
+    assert line.startswith("stopped at once. To resume from the last save: gptkit resume ")
 
 
 @pytest.mark.parametrize("fault", SETUP)
@@ -111,7 +111,7 @@ def test_a_real_signal_to_a_real_process(tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         told, complaint = process.communicate(timeout=60)
     assert (process.returncode, complaint) == (143, "")
-    assert f"To go on: gptkit resume {tmp_path / 'run'}\n" in told
+    assert f"To resume: gptkit resume {tmp_path / 'run'}\n" in told
     assert not (tmp_path / "run" / "lock").exists()
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from gptkit.cli import terminal
-from gptkit.cli.terminal import Patient, complain, printable, write
+from gptkit.cli.terminal import TolerantOutput, print_error, print_text, printable
 
 
 class Terminal(io.StringIO):
@@ -35,17 +35,17 @@ def test_a_text_is_written_exactly_but_to_a_terminal(
     monkeypatch: pytest.MonkeyPatch, stream: type[io.StringIO], shown: str
 ) -> None:
     monkeypatch.setattr(sys, "stdout", told := stream())
-    write("\x1b[2J")
+    print_text("\x1b[2J")
     assert told.getvalue() == shown
 
 
 def test_messages_show_no_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
-    complain(ValueError("\x1b]0;owned\x07"))
+    print_error(ValueError("\x1b]0;owned\x07"))
     assert capsys.readouterr().err == "\\x1b]0;owned\\x07\n"
 
 
 @pytest.mark.parametrize("error", [BrokenPipeError(), ValueError("closed")])
-def test_a_patient_output_gives_up_without_a_word(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+def test_a_tolerant_output_gives_up_without_a_word(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     class Gone:
         def write(self, text: str) -> int:
             raise error
@@ -56,10 +56,10 @@ def test_a_patient_output_gives_up_without_a_word(monkeypatch: pytest.MonkeyPatc
     closed: list[int] = []
     monkeypatch.setattr(sys, "stdout", Gone())
     monkeypatch.setattr(terminal, "close_quietly", lambda: closed.append(1))
-    patient = Patient()
-    assert patient.write("text") == 4
-    patient.flush()
-    assert (patient.write("more"), closed) == (4, [1])
+    tolerant = TolerantOutput()
+    assert tolerant.write("text") == 4
+    tolerant.flush()
+    assert (tolerant.write("more"), closed) == (4, [1])
 
 
 def test_a_sample_shows_no_escape_on_a_terminal(

@@ -39,7 +39,7 @@ def test_what_is_no_run_directory_exits_4(gptkit: Gptkit) -> None:
 def test_a_run_goes_on_and_says_from_where(gptkit: Gptkit, run: Path) -> None:
     outcome = gptkit("resume", "mine", "--set", "train.max_iters=6")
     assert outcome.code == 0, outcome.err
-    assert "\ngoes on    from step-000004\n" in outcome.out
+    assert "\nresumes    from step-000004\n" in outcome.out
     assert "\nstep      6  train " in outcome.out
 
 

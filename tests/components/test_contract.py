@@ -1,4 +1,4 @@
-"""Every built-in part keeps the contract of its kind: the kit that a stranger's part is proven with."""
+"""Every built-in part keeps the contract of its kind, the same one as third-party parts."""
 
 import json
 import subprocess
@@ -13,9 +13,9 @@ from gptkit.registry.loader import Plugins
 from gptkit.testing import contract
 
 README = Path(__file__).parents[2] / "README.md"
-# Few, because the inputs are others each time.
+# Few, because each run draws new inputs.
 INPUTS = 8
-# What a part cannot do without, and nobody can guess.
+# Options that have no default.
 OPTIONS = {("corpus", "text"): {"path": README}}
 
 ENTRIES = {f"{entry.kind}_{entry.name}": entry for entry in Plugins().registry}
@@ -24,7 +24,7 @@ for title, entry in ENTRIES.items():
     if issubclass(entry.part, nn.Module):
         globals()[f"test_{title}_on_cuda"] = pytest.mark.cuda(contract(entry.part, device="cuda"))
 
-# In other processes, because what checks annotations in this one breaks the graph; in two for all of them, because
+# In other processes, because this one checks annotations at run time, which breaks the graph. In only two, because
 # the compiler takes longer to start than to compile.
 PROGRAM = """
 import json
@@ -47,7 +47,7 @@ COMPILED = ["compiles_to_one_graph", "compiles_for_any_length", "compiled_equals
 
 @pytest.fixture(scope="module")
 def broken() -> dict[str, str]:
-    """Return what is wrong with compiled parts, by part and check."""
+    """Return the reasons why compiled parts fail, by part and check."""
     command = [sys.executable, "-c", PROGRAM]
     both = [subprocess.Popen([*command, n], stdout=PIPE, stderr=PIPE, text=True) for n in ("0", "1")]
     found: dict[str, str] = {}

@@ -1,6 +1,7 @@
 """Compiled decoding: the same text, compiled once for all that is alike."""
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,8 +15,8 @@ from gptkit.components.attention.sdpa import SdpaAttention
 from gptkit.components.attention.tiled import TiledAttention
 from gptkit.components.position.rope import RopePosition
 from gptkit.decoding.compiled_decoder import CompiledDecoder
-from gptkit.decoding.compiled_step import Compiled, add_biases_apart
-from gptkit.interfaces import LayerCache, Norm
+from gptkit.decoding.compiled_step import Compiled, split_biases
+from gptkit.interfaces import Dims, LayerCache, Norm
 from gptkit.model import GPT
 from gptkit.nn import KVCache
 from tests.small import small_model
@@ -123,6 +124,55 @@ def test_the_model_may_change_between_texts(model: GPT, change: Callable[[GPT], 
     assert compiler.count == compiled
     if change not in (another_precision, another_part):
         assert not torch.equal(drawn(model, decoder), before)
+
+
+class Scaling(Norm):
+    """Multiplies by options that it keeps in containers and in an object."""
+
+    def __init__(self, dims: Dims) -> None:
+        super().__init__(dims)
+        self.factors: Any = (2.0, 1.0)
+        self.layout: Any = {"shift": [0.5]}
+        self.config: Any = SimpleNamespace(power=1)
+
+    def forward(self, x: Float[Tensor, "B T C"]) -> Float[Tensor, "B T C"]:
+        return (x * self.factors[0] + self.layout["shift"][0]) ** self.config.power
+
+
+def changed_tuple(norm: Scaling) -> None:
+    norm.factors = (-3.0, 1.0)
+
+
+def changed_list_in_place(norm: Scaling) -> None:
+    norm.layout["shift"][0] = 40.0
+
+
+def another_object(norm: Scaling) -> None:
+    norm.config = SimpleNamespace(power=3)
+
+
+def another_hook(norm: Scaling) -> None:
+    norm.register_forward_hook(lambda module, inputs, y: -y)
+
+
+def nothing(norm: Scaling) -> None:
+    norm.factors, norm.layout = (norm.factors[0], 1.0), {"shift": [0.5]}
+
+
+@pytest.mark.parametrize(
+    ("change", "compiled"),
+    [(changed_tuple, 2), (changed_list_in_place, 2), (another_object, 2), (another_hook, 2), (nothing, 1)],
+)
+def test_a_changed_option_of_any_type_is_compiled_anew(
+    model: GPT, change: Callable[[Scaling], None], compiled: int
+) -> None:
+    model.norm = norm = Scaling(model.dims)
+    compiler = Counting()
+    decoder = CompiledDecoder(model, compiler=compiler)
+    assert same_text(model, decoder)
+    change(norm)
+    assert same_text(model, decoder)
+    assert compiler.count == compiled
 
 
 def drawn(model: GPT, decoder: CompiledDecoder) -> Int[Tensor, "B T"]:
@@ -236,7 +286,7 @@ def test_biases_apart_do_not_change_a_pass() -> None:
     layers = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2, bias=False), nn.Linear(2, 2)).double()
     x = torch.randn(5, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     exported = torch.export.export(layers, (x,))
-    add_biases_apart(exported.graph_module)
+    split_biases(exported.graph_module)
     called = [node.target for node in exported.graph_module.graph.nodes if node.op == "call_function"]
     linear, add = torch.ops.aten.linear.default, torch.ops.aten.add.Tensor
     assert called == [linear, add, torch.ops.aten.relu.default, linear, linear, add]

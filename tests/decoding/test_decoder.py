@@ -2,6 +2,7 @@
 
 import re
 from itertools import count
+from typing import Any, cast
 
 import pytest
 import torch
@@ -26,7 +27,7 @@ class Replaying(CudaGraphDecoder):
     """Replays by computing again, so that bursts are tried without a GPU."""
 
     def graph(self, run):  # type: ignore[no-untyped-def]
-        return lambda: run(self.start_pos, self.caches)
+        return run
 
 
 @pytest.fixture
@@ -66,9 +67,9 @@ def test_a_burst_is_recorded_once_for_each_way_of_drawing(model: GPT) -> None:
     decoder = Replaying(model, chunk=3, compile=False)
     for seed in (1, 2):
         model.generate(PROMPT, 40, generator=torch.Generator().manual_seed(seed), decoder=decoder)
-    assert sorted(size for size, _ in decoder.recorded) == [1, 3]
+    assert sorted(size for size, _ in decoder.captured) == [1, 3]
     model.generate(PROMPT, 40, temperature=0.0, decoder=decoder)
-    assert sorted(size for size, _ in decoder.recorded) == [1, 1, 3, 3]
+    assert sorted(size for size, _ in decoder.captured) == [1, 1, 3, 3]
 
 
 def test_a_burst_is_recorded_anew_for_weights_that_were_moved(model: GPT) -> None:
@@ -81,6 +82,17 @@ def test_a_burst_is_recorded_anew_for_weights_that_were_moved(model: GPT) -> Non
     text = model.generate(PROMPT, 9, temperature=0.0, decoder=decoder)
     assert decoder.caches is not caches
     assert torch.equal(text, model.generate(PROMPT, 9, temperature=0.0, use_cache=False))
+
+
+def test_a_burst_is_recorded_anew_for_a_changed_option(model: GPT) -> None:
+    decoder, norm = Replaying(model, chunk=3, compile=False), cast("Any", model.norm)
+    recorded = []
+    for factors in ((1.0, 2.0), (1.0, 2.0), (1.0, 3.0)):
+        norm.factors = factors
+        model.generate(PROMPT, 9, decoder=decoder)
+        recorded.append(decoder.caches)
+    assert recorded[0] is recorded[1]
+    assert recorded[1] is not recorded[2]
 
 
 def test_weights_that_were_changed_in_place_are_seen(model: GPT) -> None:

@@ -8,7 +8,8 @@ import torch
 from hypothesis import given, strategies as st
 from torch import Tensor
 
-from gptkit.decoding.generate import sample, window_start
+from gptkit.decoding.generate import window_start
+from gptkit.decoding.sampling import Sampling
 from gptkit.model import GPT
 from gptkit.nn import SoftmaxAttention
 from gptkit.registry.loader import Plugins
@@ -169,6 +170,13 @@ def test_a_prompt_without_tokens_is_refused(model: GPT) -> None:
 
 
 LOGITS = torch.log(torch.tensor([[0.05, 0.5, 0.15, 0.3]]))
+
+
+def sample(logits: Tensor, *, generator: torch.Generator | None = None, **options: Any) -> Tensor:
+    """Return a token for each row of logits."""
+    sampling = Sampling(**options)
+    noise = sampling.noise(logits, 1, generator)
+    return sampling.choose(logits, None if noise is None else noise[0])[0]
 
 
 def frequencies(**options: Any) -> list[float]:

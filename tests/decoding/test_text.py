@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from gptkit.components.tokenizer.byte import ByteTokenizer
 from gptkit.components.tokenizer.char import CharTokenizer
-from gptkit.decoding.language_model import LanguageModel
+from gptkit.decoding.decoder import LanguageModel
 from gptkit.decoding.text import decoded, default_prompt, stream_text, until
 from gptkit.interfaces import LayerCache
 from tests.small import small_dims, small_model

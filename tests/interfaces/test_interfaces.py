@@ -120,6 +120,6 @@ def test_a_block_remembers_what_its_one_attention_does() -> None:
 
 @pytest.mark.parametrize("n", [0, 2])
 def test_a_block_without_exactly_one_attention_must_say_what_it_remembers(n: int) -> None:
-    expected = f"SeveralAttentions holds {n} attentions: override new_memory to say what it remembers"
+    expected = f"SeveralAttentions holds {n} attentions: override new_cache to say what it caches"
     with pytest.raises(NotImplementedError, match=expected):
         SeveralAttentions(n).new_cache(batch_size=1, length=4)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from gptkit.nn.dropout import Dropout, dropout, keep
+from gptkit.nn.dropout import Dropout, dropout, keep_mask
 
 RATES = [1e-5, 0.001, 0.1, 0.2, 0.5, 0.9, 0.999, 1.0]
 
@@ -36,7 +36,7 @@ def test_any_number_of_elements_is_served(numbers: int) -> None:
 
 def test_the_four_decisions_of_a_draw_are_independent() -> None:
     n = 1 << 20
-    kept = keep(torch.empty(n, 4), 2**15, torch.Generator().manual_seed(0)).float()
+    kept = keep_mask(torch.empty(n, 4), 2**15, torch.Generator().manual_seed(0)).float()
     correlations = torch.corrcoef(kept.T) - torch.eye(4)
     assert correlations.abs().max() < 4 / n**0.5
     neighbours = torch.corrcoef(torch.stack([kept.flatten()[:-1], kept.flatten()[1:]]))[0, 1]
@@ -56,13 +56,13 @@ def test_the_seed_decides_it() -> None:
 
 def test_another_seed_is_another_draw_and_the_next_one_too() -> None:
     generator = torch.Generator().manual_seed(1)
-    first, second = (keep(torch.empty(1 << 16), 2**15, generator).float() for _ in range(2))
+    first, second = (keep_mask(torch.empty(1 << 16), 2**15, generator).float() for _ in range(2))
     assert abs(torch.corrcoef(torch.stack([first, second]))[0, 1]) < 4 / 2**8
 
 
 @pytest.mark.parametrize("dtype", [torch.int8, torch.float32, torch.bfloat16])
 def test_what_stays_is_one_and_what_does_not_is_zero(dtype: torch.dtype) -> None:
-    kept = keep(torch.empty(3, 5), 2**15, torch.Generator().manual_seed(0), dtype=dtype)
+    kept = keep_mask(torch.empty(3, 5), 2**15, torch.Generator().manual_seed(0), dtype=dtype)
     assert (kept.shape, kept.dtype) == ((3, 5), dtype)
     assert set(kept.flatten().tolist()) == {0, 1}
 

@@ -8,6 +8,7 @@ from gptkit.components.attention.naive import NaiveAttention
 from gptkit.components.position.rope import RopePosition
 from gptkit.interfaces import AttentionContext, Dims
 from gptkit.nn import KVCache, SoftmaxAttention, causal_mask
+from gptkit.nn.dropout import dropout
 from gptkit.testing.case import Case
 
 DIMS = Dims(n_layer=1, n_head=2, n_embd=8, block_size=9, vocab_size=7, dropout=0.5)
@@ -91,6 +92,24 @@ def test_the_biases_are_options(qkv_bias: bool, out_bias: bool) -> None:
 
 def test_the_biases_of_the_user_s_model() -> None:
     assert list(NaiveAttention(DIMS).state_dict()) == ["qkv.weight", "out.weight", "out.bias"]
+
+
+def test_the_weights_of_each_head_are_dropped_by_pytorchs_seed() -> None:
+    q, k, v = torch.randn(3, 2, 2, 9, 4)
+    torch.manual_seed(3)
+    found = NaiveAttention(DIMS).train().attend(q, k, v)
+    torch.manual_seed(3)
+    NaiveAttention(DIMS)
+    for h in range(2):
+        scores = q[:, h] @ k[:, h].mT / 2
+        weights = scores.masked_fill(~causal_mask(q, k), -torch.inf).softmax(dim=-1)
+        assert torch.equal(found[:, h], dropout(weights, 0.5, training=True) @ v[:, h])
+
+
+def test_kernels_are_given_the_rate_of_the_dropout_module() -> None:
+    attention = TellingAttention(DIMS)
+    attention.attn_dropout.p = 0.25
+    assert attention.dropout == 0.25
 
 
 def test_dropout_acts_on_the_output_projection_too() -> None:

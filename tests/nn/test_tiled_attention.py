@@ -71,5 +71,5 @@ def test_one_query_makes_no_tile(monkeypatch: pytest.MonkeyPatch) -> None:
     q, k, v = qkv(1, 64)
     tiled = attention(TiledAttention, dropout=0.2)
     expected = attention(FusedAttention).attend(q, k, v)
-    monkeypatch.setattr("gptkit.components.attention.tiled.tiled_attention", lambda *_: pytest.fail("it did"))
+    monkeypatch.setattr("gptkit.components.attention.tiled.attention_in_tiles", lambda *_: pytest.fail("it did"))
     torch.testing.assert_close(tiled.eval().attend(q, k, v), expected)

@@ -17,8 +17,7 @@ from gptkit.recipe.keys import DEFAULTS, LAYER_SLOTS, SLOTS
 from gptkit.recipe.read import read
 from gptkit.recipe.resolve import resolve
 from gptkit.recipe.resolved import Resolved
-from gptkit.recipe.toml_lines import leaves
-from gptkit.recipe.values import spell
+from gptkit.recipe.values import dotted_key, leaves
 from gptkit.registry.loader import Plugins
 
 PLUGINS = Plugins()
@@ -98,7 +97,7 @@ def test_every_value_has_its_place(resolved: Resolve) -> None:
         "model.layer[0].at": "mine.toml:12",
         "model.layer[0].block.use": "mine.toml:13",
     }
-    assert {spell(key) for key, _ in leaves(recipe.document)} <= recipe.places.keys()
+    assert {dotted_key(key) for key, _ in leaves(recipe.document)} <= recipe.places.keys()
 
 
 def test_every_problem_is_told_at_once(problems: Problems) -> None:
@@ -357,7 +356,7 @@ def recipes(draw: st.DrawFn) -> dict[str, Any]:
     """Draw a valid recipe: a part of each kind, or none, for the model and for some layers."""
     recipe: dict[str, Any] = deepcopy(VALID)
     for section, kinds in SLOTS.items():
-        recipe.setdefault(section, {}).update(draw(some(kinds)))
+        recipe.setdefault(section, {}).update(draw(some(tuple(kinds))))
     layers = draw(st.lists(st.integers(0, 1), unique=True))
     recipe["model"]["layer"] = [{"at": [i]} | draw(some(LAYER_SLOTS)) for i in layers]
     return recipe

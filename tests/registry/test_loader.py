@@ -18,8 +18,7 @@ from gptkit.recipe.assemble import Assembler
 from gptkit.recipe.check import check_parts
 from gptkit.recipe.read import read
 from gptkit.recipe.resolve import resolve
-from gptkit.registry.built_ins import BUILT_INS
-from gptkit.registry.loader import Plugins, import_file
+from gptkit.registry.loader import BUILT_INS, Plugins, import_file
 from gptkit.registry.registry import Entry
 
 Write = Callable[..., Path]

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gptkit.errors import PluginError
 from gptkit.interfaces import Dims, FeedForward, Norm
-from gptkit.registry.registry import Registry, describe, kind_of
+from gptkit.registry.registry import Registry, class_location, inherited_kind
 
 
 class PlainFeedForward(FeedForward):
@@ -136,7 +136,7 @@ def test_a_part_inherits_exactly_one_interface(registry: Registry, part: type, f
 
 
 def test_the_kind_is_that_of_the_interface() -> None:
-    assert kind_of(PlainNorm) == "norm"
+    assert inherited_kind(PlainNorm) == "norm"
 
 
 def test_an_offer_that_is_not_a_class_is_refused(registry: Registry) -> None:
@@ -151,7 +151,7 @@ def test_an_offer_without_a_name_is_refused(registry: Registry, name: Any) -> No
 
 
 def test_a_class_without_a_file_is_described_by_its_module() -> None:
-    assert describe(type("Made", (), {"__module__": "builtins"})) == "Made (builtins)"
+    assert class_location(type("Made", (), {"__module__": "builtins"})) == "Made (builtins)"
 
 
 def test_nobody_may_be_called_auto() -> None:

@@ -12,7 +12,7 @@ from gptkit.errors import CheckpointError, DataError
 from gptkit.run.loop import run
 from gptkit.run.prepare import prepare
 from gptkit.run.resume import prepare_resume
-from gptkit.storage.run_writer import RunDir
+from gptkit.storage.run_writer import RunWriter
 from tests.crash import CRASHING, finish, result
 from tests.small import write_recipe
 
@@ -39,7 +39,7 @@ def test_a_file_that_cannot_grow_is_not_saved_and_the_run_goes_on_later(tmp_path
     prepared = prepare(recipe, out=tmp_path / "run")
     with files_of_at_most(9000), pytest.raises(CheckpointError, match=r"is not saved: .*File too large"):
         list(run(prepared))
-    assert RunDir(tmp_path / "run").checkpoints.names() == []
+    assert RunWriter(tmp_path / "run").checkpoints.names() == []
     finish(prepare_resume(tmp_path / "run"))
     assert result(tmp_path / "run") == result(tmp_path / "whole")
 
@@ -71,7 +71,7 @@ def test_a_disk_without_room_keeps_what_was_saved_and_the_run_goes_on_with_more(
     finish(prepare(recipe, out=tmp_path / "whole"))
     with pytest.raises(CheckpointError, match=r"is not saved: .*No space left on device"):
         finish(prepare(recipe, out=small_disk / "run"))
-    found = RunDir(small_disk / "run")
+    found = RunWriter(small_disk / "run")
     assert found.checkpoints.names() == ["step-000002"]
     assert not any(found.verify().values())
     subprocess.run(["mount", "-o", "remount,size=8m", small_disk], check=True)

@@ -8,8 +8,8 @@ import tomli
 import torch
 
 import gptkit
-from gptkit.run.events import Estimate, Evaluation, Finished, Sample
-from gptkit.run.loop import Event, run
+from gptkit.run.events import Estimate, Evaluation, Event, Finished, Sample
+from gptkit.run.loop import run
 from gptkit.run.prepare import PreparedRun, prepare
 from gptkit.run.session import is_due
 from gptkit.training.train import Step
@@ -19,17 +19,16 @@ PYTHON_DOCS = RECIPE.replace('{ use = "text", path = "text.txt" }', '"python_doc
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[PreparedRun, list[Event]]:
-    """Return a run on the text that comes with Python, and all that happened in it."""
+def finished(
+    tmp_path_factory: pytest.TempPathFactory, sample_tokens: int, to_png: object
+) -> tuple[PreparedRun, list[Event]]:
+    """Return a run on the text that comes with Python, as outside tests, and all that happened in it."""
     directory = tmp_path_factory.mktemp("run")
     prepared = prepare(write_recipe(directory, recipe=PYTHON_DOCS), out=directory / "run")
-    return prepared, list(run(prepared))
-
-
-@pytest.fixture(autouse=True)
-def short_samples(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the runs of single tests write little, because writing takes most of their time."""
-    monkeypatch.setattr("gptkit.run.loop.SAMPLE_TOKENS", 20)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("gptkit.run.loop.SAMPLE_TOKENS", sample_tokens)
+        patch.setattr("gptkit.run.session.to_png", to_png)
+        return prepared, list(run(prepared))
 
 
 def rows(root: Path) -> list[dict[str, float]]:
@@ -45,6 +44,7 @@ def weights_of(root: Path) -> bytes:
 def test_events_come_in_the_order_they_happen(finished: tuple[PreparedRun, list[Event]]) -> None:
     kinds = [[kind.__name__, len(list(events))] for kind, events in groupby(finished[1], type)]
     assert kinds == [
+        ["Started", 1],
         ["Step", 5],
         ["Evaluation", 1],
         ["Step", 1],
@@ -61,6 +61,7 @@ def test_events_come_in_the_order_they_happen(finished: tuple[PreparedRun, list[
 
 def test_every_file_of_a_run_is_there(finished: tuple[PreparedRun, list[Event]]) -> None:
     root = finished[0].out
+    assert (root / "loss.png").read_bytes().startswith(b"\x89PNG")
     files = sorted(file.relative_to(root).as_posix() for file in root.rglob("*") if file.is_file())
     assert files == [
         "checkpoints/best",
@@ -112,7 +113,7 @@ def test_evaluations_are_of_the_model_and_the_best_is_the_lowest(
 
 def test_the_best_weights_are_those_of_the_lowest_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     losses = iter([3.0, 2.0, 2.5])
-    monkeypatch.setattr("gptkit.run.loop.validation_loss", lambda model, tokens: next(losses))
+    monkeypatch.setattr("gptkit.run.session.validation_loss", lambda model, tokens: next(losses))
     root = finish(write_recipe(tmp_path), tmp_path / "run")
     pointers = {name: (root / "checkpoints" / name).read_text().strip() for name in ("best", "last")}
     assert pointers == {"best": "step-000010", "last": "step-000012"}
@@ -172,7 +173,7 @@ def test_a_run_that_is_stopped_leaves_its_curves_and_its_best_weights(tmp_path: 
     for event in steps:
         if isinstance(event, Step) and event.number == 7:
             break
-    steps.close()  # type: ignore[attr-defined]
+    steps.close()
     assert (tmp_path / "run" / "loss.png").is_file()
     assert gptkit.load(tmp_path / "run").model.n_parameters > 0
 

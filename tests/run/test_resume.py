@@ -4,16 +4,21 @@ import json
 import re
 import shutil
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
+import gptkit
+from gptkit.decoding.text import stream_text
 from gptkit.errors import CheckpointError, DataError, GptkitError, RecipeError, UsageError
 from gptkit.run.events import Stopped
 from gptkit.run.loop import run
 from gptkit.run.prepare import prepare
 from gptkit.run.resume import MAY_CHANGE, fixed, prepare_resume
 from gptkit.run.stop import Stop
+from gptkit.storage.checkpoint import to_json
+from gptkit.storage.run_reader import RunReader
 from gptkit.training.train import Step
 from tests.crash import result
 from tests.small import RECIPE, TEXT, finish, write_recipe
@@ -136,7 +141,7 @@ def test_rows_and_half_rows_after_the_checkpoint_are_written_again_once(tmp_path
     assert all(row["loss"] < 99 for row in rows if "loss" in row)
 
 
-@pytest.mark.parametrize("what", ["evaluate", "write_sample"])
+@pytest.mark.parametrize("what", ["evaluate", "generate_sample"])
 def test_an_evaluation_or_sample_that_is_broken_off_is_done_when_it_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
@@ -149,11 +154,45 @@ def test_an_evaluation_or_sample_that_is_broken_off_is_done_when_it_goes_on(
         stop.ask()
 
     with monkeypatch.context() as patch:
-        patch.setattr(f"gptkit.run.loop.{what}", interrupted)
+        patch.setattr(f"gptkit.run.session.Session.{what}", interrupted)
         assert list(run(prepare(recipe, overrides=options, out=tmp_path / "run"), stop))[-1] == Stopped(2)
     assert result(go_on(tmp_path / "run")) == whole
     rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows if "validation_loss" in row] == [2, 4]
+
+
+def as_0_1_wrote_it(root: Path) -> None:
+    """Give the last checkpoint of a run, saved before its evaluation, the names that it had in release 0.1."""
+    checkpoints = root / "checkpoints"
+    new, old = checkpoints / "step-000002-eval-pending", checkpoints / "step-000002-owed"
+    new.rename(old)
+    state = (old / "state.json").read_bytes().replace(b'"eval_pending": true', b'"is_owed": true')
+    (old / "state.json").write_bytes(state)
+    manifest = json.loads((old / "manifest.json").read_text())
+    manifest["files"]["state.json"] = {"size": len(state), "sha256": sha256(state).hexdigest()}
+    (old / "manifest.json").write_bytes(to_json(manifest))
+    (checkpoints / "last").write_text("step-000002-owed\n")
+
+
+def test_a_run_of_release_0_1_verifies_samples_and_goes_on_to_the_same_bits(tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path, recipe=SMALL)
+    options = ["train.eval_interval=2", "train.sample_interval=2"]
+    whole = result(finish(recipe, tmp_path / "whole", options))
+    root = tmp_path / "run"
+    for event in run(prepare(recipe, overrides=options, out=root)):
+        if isinstance(event, Step) and event.number == 2:
+            break
+    weights = (root / "checkpoints" / "step-000002-eval-pending" / "model.safetensors").read_bytes()
+    as_0_1_wrote_it(root)
+    assert RunReader(root).verify() == {"origin.json": [], "step-000002-owed": []}
+    trained = gptkit.load(root, checkpoint="last")
+    text = "".join(stream_text(trained.model, trained.tokenizer, "1", 8, seed=0))
+    assert (root / "checkpoints" / "step-000002-owed" / "model.safetensors").read_bytes() == weights
+    assert result(go_on(root)) == whole
+    # The checkpoint after the evaluation of step 2 has taken its place as the best.
+    assert json.loads((root / "checkpoints" / "step-000002" / "state.json").read_text())["eval_pending"] is False
+    again = gptkit.load(root, checkpoint="step-000002")
+    assert "".join(stream_text(again.model, again.tokenizer, "1", 8, seed=0)) == text
 
 
 def test_intervals_and_keep_may_change_and_leave_weights_and_optimizer_as_they_were(tmp_path: Path) -> None:

@@ -7,27 +7,15 @@ import torch
 
 from gptkit.errors import UsageError
 from gptkit.run.prepare import PreparedRun, prepare
-from gptkit.run.step_count import schedules
+from gptkit.run.step_count import fewest_steps, schedule_maker, steps_alike
 from gptkit.run.time_budget import Budget, Costs
-from gptkit.run.time_costs import measure_costs, restored
-from gptkit.run.time_plan import free_steps, least_steps, plan_steps
-from tests.small import small_model, write_recipe
+from gptkit.run.time_costs import measure_costs
+from gptkit.run.time_plan import plan_steps
+from tests.small import write_recipe
 
 
 def small_prepared(tmp_path: Path, *overrides: str) -> PreparedRun:
     return prepare(write_recipe(tmp_path / "recipe"), overrides=overrides, out=tmp_path / "out" / "run")
-
-
-def test_a_model_is_put_back_bit_for_bit() -> None:
-    model = small_model()
-    model.register_buffer("seen", torch.zeros(3), persistent=False)
-    before = [tensor.clone() for tensor in (*model.parameters(), *model.buffers())]
-    with restored(model), torch.no_grad():
-        for tensor in (*model.parameters(), *model.buffers()):
-            tensor.add_(1)
-    assert all(
-        torch.equal(now, was) for now, was in zip((*model.parameters(), *model.buffers()), before, strict=True)
-    )
 
 
 def test_measuring_changes_nothing_and_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -62,8 +50,8 @@ def test_steps_by_which_a_run_may_correct_itself_are_not_measured_first(tmp_path
 def test_a_schedule_says_how_long_a_runs_length_is_free(
     tmp_path: Path, schedule: str, free: int, least: int
 ) -> None:
-    make = schedules(small_prepared(tmp_path, f"train.schedule={schedule}"))
-    assert (free_steps(make, 100), least_steps(make)) == (free, least)
+    make = schedule_maker(small_prepared(tmp_path, f"train.schedule={schedule}"))
+    assert (steps_alike(make, 100), fewest_steps(make)) == (free, least)
 
 
 def at(seconds: float) -> object:
@@ -81,7 +69,7 @@ def test_a_plan_fills_the_time_that_is_left(tmp_path: Path, known_costs: None) -
     prepared = small_prepared(tmp_path, "train.eval_interval=10", "train.sample_interval=0", "train.schedule=wsd")
     sized, planned = plan_steps(prepared, Budget(120.0, 1000.0), 500, at(1020.0))  # type: ignore[arg-type]
     # 30 steps are 60 s, and 3 evaluations, 1 sample, 8 saves and the end 38 s; a step more is also an evaluation.
-    assert (planned.max_iters, planned.looks, sized.resolved.train.max_iters) == (30, 38.0, 30)
+    assert (planned.max_iters, planned.overhead, sized.resolved.train.max_iters) == (30, 38.0, 30)
     assert (planned.budget, planned.spent, planned.measured) == (120.0, 20.0, 5)
     # The rest of the recipe, and the experiment that was handed in, are as they were.
     assert prepared.resolved.train.max_iters == 12

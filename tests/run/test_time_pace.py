@@ -1,7 +1,9 @@
 """A run keeps to its time on a machine whose speed changes, by a clock that only the test moves."""
 
 import math
+import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -11,9 +13,10 @@ from gptkit.components.schedule.cosine import CosineSchedule
 from gptkit.components.schedule.wsd import WsdSchedule
 from gptkit.errors import Problem, RecipeError
 from gptkit.interfaces import Schedule
+from gptkit.run.events import Planned
 from gptkit.run.session import is_due
-from gptkit.run.step_count import Make, nearest
-from gptkit.run.time_budget import INTERVALS, Budget, Costs, fitting
+from gptkit.run.step_count import MakeSchedule, nearest_total
+from gptkit.run.time_budget import Budget, Costs, intervals, steps_that_fit
 from gptkit.run.time_pace import TimeController
 from tests.small import small_settings
 
@@ -42,14 +45,12 @@ def wsd(total: int) -> Schedule:
 class Simulated:
     """A run of which only the clock is real enough."""
 
-    def __init__(self, make: Make, slowness: Slowness) -> None:
+    def __init__(self, make: MakeSchedule, slowness: Slowness) -> None:
         self.now, self.make, self.slowness = 20.0, make, slowness
         self.factors: list[float] = []
-        self.total = fitting(COSTS, SETTINGS, 0, BUDGET - self.now)
-        settings = small_settings(**{**vars(SETTINGS), "max_iters": self.total})
-        self.controller = TimeController(
-            Budget(BUDGET, 0.0), COSTS, settings, make, measured=50, clock=lambda: self.now
-        )
+        self.total = steps_that_fit(COSTS, SETTINGS, 0, BUDGET - self.now)
+        plan = Planned(self.total, BUDGET, 20.0, COSTS, measured=50, overhead=0.0, adjustable_until=0)
+        self.controller = TimeController(Budget(BUDGET, 0.0), plan, SETTINGS, make, clock=lambda: self.now)
         self.is_cut = False
 
     def work(self, seconds: float) -> None:
@@ -62,19 +63,19 @@ class Simulated:
             # Every tenth step is three times as long as the others, as on a machine with other work.
             self.work(COSTS.step * (3 if taken % 10 == 0 else 7 / 9))
             taken += 1
-            self.total = self.controller.size(taken)
+            self.total = self.controller.update(taken)
             self.is_cut = self.controller.is_up(taken)
             is_last = taken == self.total or self.is_cut
-            for name, key in INTERVALS.items():
-                if is_last or is_due(taken, getattr(SETTINGS, key)):
-                    self.work(getattr(COSTS, name))
+            for interval, cost in zip(intervals(SETTINGS), COSTS.recurring, strict=True):
+                if is_last or is_due(taken, interval):
+                    self.work(cost)
         self.work(COSTS.ending)
         return self
 
 
 @pytest.mark.parametrize("machine", MACHINES)
 @pytest.mark.parametrize("make", [ConstantSchedule, wsd])
-def test_a_run_ends_within_5_percent_of_its_time(make: Make, machine: str) -> None:
+def test_a_run_ends_within_5_percent_of_its_time(make: MakeSchedule, machine: str) -> None:
     done = Simulated(make, MACHINES[machine]).run()
     assert not done.is_cut
     assert done.now == pytest.approx(BUDGET, rel=0.05)
@@ -105,12 +106,31 @@ def test_a_run_that_would_be_late_by_little_goes_to_its_end() -> None:
 
 def test_what_was_measured_wrong_is_put_right_by_what_it_takes() -> None:
     done = Simulated(ConstantSchedule, lambda share: 1.0)
-    done.controller.first = done.controller.costs = Costs(
+    done.controller.planned = done.controller.costs = Costs(
         step=0.6, evaluation=0.4, sample=1.5, snapshot=0.05, ending=0.6
     )
     done.run()
     assert done.now == pytest.approx(BUDGET, rel=0.01)
     assert done.controller.costs.step == pytest.approx(0.3, rel=0.1)
+
+
+@pytest.mark.parametrize(("machine", "most"), [("as measured", 5), ("slower and slower", 15), ("in waves", 45)])
+def test_a_plan_that_hardly_changes_compares_no_schedules(
+    monkeypatch: pytest.MonkeyPatch, machine: str, most: int
+) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "COSTS", replace(COSTS, step=0.02))
+    calls = 0
+
+    class CountedSchedule(ConstantSchedule):
+        def __call__(self, step: int) -> float:
+            nonlocal calls
+            calls += 1
+            return super().__call__(step)
+
+    done = Simulated(CountedSchedule, MACHINES[machine]).run()
+    assert done.now == pytest.approx(BUDGET, rel=0.02)
+    assert len(done.factors) > 3000
+    assert calls < most * len(done.factors)
 
 
 def demanding(total: int) -> Schedule:
@@ -123,15 +143,15 @@ def demanding(total: int) -> Schedule:
 
 def test_the_nearest_length_is_one_that_changes_no_step_taken() -> None:
     # The decay of 100 steps begins after 20 + 0.8 * 80 = 84: 70 taken steps leave room for it to begin at 70.
-    assert nearest(demanding, 100, 400, 70) == 400
-    assert nearest(demanding, 100, 90, 70) == 90
-    found = nearest(demanding, 100, 71, 70)
+    assert nearest_total(demanding, 100, 400, 70) == 400
+    assert nearest_total(demanding, 100, 90, 70) == 90
+    found = nearest_total(demanding, 100, 71, 70)
     assert [demanding(found)(step) for step in range(70)] == [demanding(100)(step) for step in range(70)]
     assert [demanding(found - 1)(step) for step in range(70)] != [demanding(100)(step) for step in range(70)]
     # Shorter than its warm-up a run cannot be, and in its decay it can be nothing but what it is.
-    assert nearest(demanding, 100, 5, 5) == 21
-    assert nearest(demanding, 100, 400, 90) == 100
-    assert nearest(demanding, 100, 91, 90) == 100
+    assert nearest_total(demanding, 100, 5, 5) == 21
+    assert nearest_total(demanding, 100, 400, 90) == 100
+    assert nearest_total(demanding, 100, 91, 90) == 100
 
 
 class EarlySchedule(Schedule):
@@ -146,4 +166,4 @@ class EarlySchedule(Schedule):
 
 
 def test_every_step_taken_counts_and_not_only_the_latest() -> None:
-    assert nearest(EarlySchedule, 100, 200, 50) == 100
+    assert nearest_total(EarlySchedule, 100, 200, 50) == 100

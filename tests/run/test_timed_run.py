@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import tomli
 
-from gptkit.run.events import Evaluation, Finished, Planned, Resized, Sample, Stopped, TimeUp
-from gptkit.run.loop import Event, run
+from gptkit.run.events import Evaluation, Event, Finished, Planned, Resized, Sample, Started, Stopped, TimeUp
+from gptkit.run.loop import run
 from gptkit.run.prepare import prepare
 from gptkit.run.resume import prepare_resume
 from gptkit.run.stop import Stop
@@ -43,7 +43,8 @@ def test_a_run_ends_on_time_and_can_be_repeated_without_one(tmp_path: Path, sche
     began = time.perf_counter()
     events = timed(recipe, out, 6.0, [schedule, "model.dropout=0.3"])
     took = time.perf_counter() - began
-    assert isinstance(events[0], Planned)
+    assert events[0] == Started(out)
+    assert isinstance(events[1], Planned)
     # Far looser than what it is made for: a machine of tests has other work, and six seconds are few.
     assert 4.0 < took < 9.0
     steps = [event for event in events if isinstance(event, Step)]
@@ -62,10 +63,10 @@ def test_a_run_ends_on_time_and_can_be_repeated_without_one(tmp_path: Path, sche
 def sizes(monkeypatch: pytest.MonkeyPatch, *by_step: tuple[int, int]) -> None:
     """Let runs have as many steps from a step on as is said, whatever the clock says."""
 
-    def size(self: object, taken: int) -> int:
+    def update(self: object, taken: int) -> int:
         return next(total for step, total in reversed([(0, 60), *by_step]) if taken >= step)
 
-    monkeypatch.setattr("gptkit.run.time_pace.TimeController.size", size)
+    monkeypatch.setattr("gptkit.run.time_pace.TimeController.update", update)
     monkeypatch.setattr("gptkit.run.time_pace.TimeController.is_up", lambda self, taken: False)
 
 
@@ -98,6 +99,22 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bits(
     for _ in run(prepare_resume(out)):
         pass
     assert result(out) == result(finish(recipe, tmp_path / "whole", [WSD, f"train.max_iters={length}"]))
+
+
+def test_a_loop_that_is_left_at_a_new_length_leaves_a_run_that_goes_on_to_the_same_bits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes(monkeypatch, (10, 70))
+    recipe, out, changes = write_recipe(tmp_path, recipe=SMALL), tmp_path / "run", [WSD, "train.log_interval=1"]
+    events = run(prepare(recipe, overrides=changes, out=out), budget=Budget(60.0, time.perf_counter()))
+    for event in events:
+        if event == Resized(70):
+            break
+    events.close()
+    assert (out / "checkpoints" / "last").read_text() == "step-000010-eval-pending\n"
+    for _ in run(prepare_resume(out)):
+        pass
+    assert result(out) == result(finish(recipe, tmp_path / "whole", [*changes, "train.max_iters=70"]))
 
 
 class Killed(BaseException):

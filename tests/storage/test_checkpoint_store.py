@@ -15,7 +15,7 @@ from torch import nn
 from gptkit.errors import CheckpointError, NumericsError
 from gptkit.storage import fault_injection as faults
 from gptkit.storage.checkpoint import Checkpoint, to_json
-from gptkit.storage.checkpoint_store import Checkpoints
+from gptkit.storage.checkpoint_store import CheckpointStore
 from gptkit.storage.snapshot import take
 from tests.small import same_weights
 
@@ -39,17 +39,17 @@ def momentum(model: nn.Module) -> torch.optim.Optimizer:
     return optimizer
 
 
-def save(run: Checkpoints, step: int, *, best: bool = False, keep: int = 3, **state: Any) -> None:
+def save(run: CheckpointStore, step: int, *, best: bool = False, keep: int = 3, **state: Any) -> None:
     model = layer(step)
     run.save(take(step, model, torch.optim.AdamW(model.parameters()), state), best=best, keep=keep)
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Checkpoints:
-    return Checkpoints(tmp_path)
+def run(tmp_path: Path) -> CheckpointStore:
+    return CheckpointStore(tmp_path)
 
 
-def names(run: Checkpoints) -> dict[str, str]:
+def names(run: CheckpointStore) -> dict[str, str]:
     """Return the names in the directory, each pointer with what it names."""
     return {file.name: "" if file.is_dir() else file.read_text().strip() for file in sorted(run.folder.iterdir())}
 
@@ -60,7 +60,7 @@ def refusal(act: Callable[[], object]) -> str:
     return str(caught.value)
 
 
-def test_a_checkpoint_is_four_files_and_the_manifest_tells_their_sizes_and_hashes(run: Checkpoints) -> None:
+def test_a_checkpoint_is_four_files_and_the_manifest_tells_their_sizes_and_hashes(run: CheckpointStore) -> None:
     save(run, 7, best=True, loss=1.5)
     folder = run.get("best").folder
     assert folder == run.get("last").folder == run.get("step-000007").folder == run.folder / "step-000007"
@@ -75,7 +75,7 @@ def test_a_checkpoint_is_four_files_and_the_manifest_tells_their_sizes_and_hashe
     assert same_weights(model, layer(7))
 
 
-def test_weights_shared_by_two_layers_are_saved(run: Checkpoints) -> None:
+def test_weights_shared_by_two_layers_are_saved(run: CheckpointStore) -> None:
     saved, loaded = nn.Linear(2, 2), nn.Linear(2, 2)
     both = nn.Sequential(saved, saved)
     run.save(take(1, both, torch.optim.AdamW(both.parameters()), {}), best=False, keep=1)
@@ -83,21 +83,23 @@ def test_weights_shared_by_two_layers_are_saved(run: Checkpoints) -> None:
     assert same_weights(saved, loaded)
 
 
-def test_the_latest_are_kept_and_the_best_however_old_it_is(run: Checkpoints) -> None:
+def test_the_latest_are_kept_and_the_best_however_old_it_is(run: CheckpointStore) -> None:
     for step in (1, 2, 3, 4, 5, 6):
         save(run, step, best=step == 2)
     kept = dict.fromkeys(("step-000002", "step-000004", "step-000005", "step-000006"), "")
     assert names(run) == {"best": "step-000002", "last": "step-000006", **kept}
 
 
-def test_a_save_that_does_not_verify_removes_nothing(run: Checkpoints, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_save_that_does_not_verify_removes_nothing(
+    run: CheckpointStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     save(run, 1, best=True, keep=1)
     monkeypatch.setattr(Checkpoint, "problems", lambda self: ["rotten"])
     assert refusal(lambda: save(run, 2, best=True, keep=1)) == "rotten"
     assert (names(run)["best"], names(run)["last"], "step-000001" in names(run)) == (*["step-000001"] * 2, True)
 
 
-def test_a_checkpoint_that_is_there_is_pointed_at_and_not_written_again(run: Checkpoints) -> None:
+def test_a_checkpoint_that_is_there_is_pointed_at_and_not_written_again(run: CheckpointStore) -> None:
     save(run, 1)
     before = (run.folder / "step-000001" / "model.safetensors").stat().st_mtime_ns
     save(run, 1, best=True)
@@ -105,14 +107,14 @@ def test_a_checkpoint_that_is_there_is_pointed_at_and_not_written_again(run: Che
     assert (run.folder / "step-000001" / "model.safetensors").stat().st_mtime_ns == before
 
 
-def test_a_damaged_checkpoint_is_written_again_when_its_step_comes_again(run: Checkpoints) -> None:
+def test_a_damaged_checkpoint_is_written_again_when_its_step_comes_again(run: CheckpointStore) -> None:
     save(run, 1)
     (run.folder / "step-000001" / "state.json").write_text("{}")
     save(run, 1)
     assert run.problems() == {"step-000001": []}
 
 
-def test_what_an_interrupted_save_left_is_no_checkpoint_and_is_removed(run: Checkpoints) -> None:
+def test_what_an_interrupted_save_left_is_no_checkpoint_and_is_removed(run: CheckpointStore) -> None:
     (run.folder / ".step-000001").mkdir()
     (run.folder / ".step-000001" / "half").touch()
     (run.folder / ".step-000009").mkdir()
@@ -122,7 +124,7 @@ def test_what_an_interrupted_save_left_is_no_checkpoint_and_is_removed(run: Chec
 
 
 def test_every_file_is_on_the_disk_before_it_gets_its_name_and_the_name_before_a_pointer(
-    run: Checkpoints, monkeypatch: pytest.MonkeyPatch
+    run: CheckpointStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done: list[tuple[str, str]] = []
     sync, replace = os.fsync, os.replace
@@ -191,7 +193,7 @@ def a_pipe(file: Path) -> None:
 @pytest.mark.parametrize("damage", [flipped, truncated, emptied, deleted, a_directory, a_link, a_pipe])
 @pytest.mark.parametrize("name", FILES)
 def test_any_damage_to_any_file_is_named_and_nothing_of_it_is_loaded(
-    run: Checkpoints, name: str, damage: Callable[[Path], None]
+    run: CheckpointStore, name: str, damage: Callable[[Path], None]
 ) -> None:
     save(run, 1)
     save(run, 2, best=True)
@@ -213,7 +215,7 @@ def test_any_damage_to_any_file_is_named_and_nothing_of_it_is_loaded(
     assert same_weights(model, layer(0))
 
 
-def test_a_flip_of_any_byte_of_a_manifest_is_noticed(run: Checkpoints) -> None:
+def test_a_flip_of_any_byte_of_a_manifest_is_noticed(run: CheckpointStore) -> None:
     save(run, 1)
     file = run.folder / "step-000001" / "manifest.json"
     whole = file.read_bytes()
@@ -222,7 +224,7 @@ def test_a_flip_of_any_byte_of_a_manifest_is_noticed(run: Checkpoints) -> None:
         assert run.problems()["step-000001"], (i, whole[i : i + 1])
 
 
-def test_a_file_besides_those_of_the_manifest_is_named(run: Checkpoints) -> None:
+def test_a_file_besides_those_of_the_manifest_is_named(run: CheckpointStore) -> None:
     save(run, 1)
     (run.folder / "step-000001" / "model.pt").write_bytes(b"PK\x03\x04")
     assert run.problems() == {"step-000001": [f"{run.folder / 'step-000001' / 'model.pt'} is not in the manifest"]}
@@ -238,7 +240,7 @@ def test_a_file_besides_those_of_the_manifest_is_named(run: Checkpoints) -> None
         {},
     ],
 )
-def test_a_manifest_of_other_files_is_refused(run: Checkpoints, content: dict[str, Any]) -> None:
+def test_a_manifest_of_other_files_is_refused(run: CheckpointStore, content: dict[str, Any]) -> None:
     save(run, 1)
     file = run.folder / "step-000001" / "manifest.json"
     file.write_text(json.dumps(content))
@@ -247,14 +249,14 @@ def test_a_manifest_of_other_files_is_refused(run: Checkpoints, content: dict[st
     )
 
 
-def test_a_manifest_of_another_format_is_refused(run: Checkpoints) -> None:
+def test_a_manifest_of_another_format_is_refused(run: CheckpointStore) -> None:
     save(run, 1)
     file = run.folder / "step-000001" / "manifest.json"
     file.write_text(file.read_text().replace('"format": 1', '"format": 2'))
     assert refusal(run.get("last").state) == f"{file} is of format 2, and this gptkit reads format 1"
 
 
-def test_a_manifest_that_vouches_for_nothing_of_a_file_is_refused(run: Checkpoints) -> None:
+def test_a_manifest_that_vouches_for_nothing_of_a_file_is_refused(run: CheckpointStore) -> None:
     save(run, 1)
     file = run.folder / "step-000001" / "manifest.json"
     manifest = json.loads(file.read_text())
@@ -264,7 +266,7 @@ def test_a_manifest_that_vouches_for_nothing_of_a_file_is_refused(run: Checkpoin
 
 
 @pytest.mark.parametrize("content", ["../../other/checkpoints/step-000002", "/etc", "..", "", "step-1", "\x1b[2J"])
-def test_a_pointer_cannot_lead_out_of_the_run(run: Checkpoints, content: str) -> None:
+def test_a_pointer_cannot_lead_out_of_the_run(run: CheckpointStore, content: str) -> None:
     save(run, 1)
     (run.folder / "last").write_text(content)
     assert refusal(lambda: run.get("last")) == (
@@ -272,7 +274,7 @@ def test_a_pointer_cannot_lead_out_of_the_run(run: Checkpoints, content: str) ->
     )
 
 
-def test_a_pointer_at_nothing_is_named_with_what_is_whole(run: Checkpoints) -> None:
+def test_a_pointer_at_nothing_is_named_with_what_is_whole(run: CheckpointStore) -> None:
     save(run, 1)
     (run.folder / "last").write_text("step-000099\n")
     assert refusal(lambda: run.get("last")) == (
@@ -281,7 +283,7 @@ def test_a_pointer_at_nothing_is_named_with_what_is_whole(run: Checkpoints) -> N
 
 
 @pytest.mark.parametrize("asked", ["last", "step-000002"])
-def test_a_checkpoint_that_is_a_link_is_refused(run: Checkpoints, tmp_path: Path, asked: str) -> None:
+def test_a_checkpoint_that_is_a_link_is_refused(run: CheckpointStore, tmp_path: Path, asked: str) -> None:
     save(run, 1)
     (run.folder / "step-000001").rename(tmp_path / "elsewhere")
     (run.folder / "step-000002").symlink_to(tmp_path / "elsewhere")
@@ -289,7 +291,7 @@ def test_a_checkpoint_that_is_a_link_is_refused(run: Checkpoints, tmp_path: Path
     assert "step-000002" in refusal(lambda: run.get(asked).state())
 
 
-def test_a_pointer_that_is_a_link_is_refused(run: Checkpoints, tmp_path: Path) -> None:
+def test_a_pointer_that_is_a_link_is_refused(run: CheckpointStore, tmp_path: Path) -> None:
     save(run, 1)
     (run.folder / "last").rename(tmp_path / "elsewhere")
     (run.folder / "last").symlink_to(tmp_path / "elsewhere")
@@ -298,7 +300,7 @@ def test_a_pointer_that_is_a_link_is_refused(run: Checkpoints, tmp_path: Path) -
     )
 
 
-def test_a_checkpoint_that_was_never_saved_is_named_with_those_that_were(run: Checkpoints) -> None:
+def test_a_checkpoint_that_was_never_saved_is_named_with_those_that_were(run: CheckpointStore) -> None:
     save(run, 1)
     reason = "its run was stopped before it saved one"
     assert refusal(lambda: run.get("best")) == (
@@ -308,21 +310,21 @@ def test_a_checkpoint_that_was_never_saved_is_named_with_those_that_were(run: Ch
 
 
 @pytest.mark.parametrize("model", [nn.Linear(3, 3), nn.Linear(2, 3, bias=False), nn.Sequential(nn.Linear(2, 3))])
-def test_weights_of_another_model_are_named(run: Checkpoints, model: nn.Module) -> None:
+def test_weights_of_another_model_are_named(run: CheckpointStore, model: nn.Module) -> None:
     save(run, 1)
     file = run.folder / "step-000001" / "model.safetensors"
     for act in (run.get("last").load_weights, run.get("last").check_fit):
         assert refusal(partial(act, model)).startswith(f"{file} does not fit the model: ")
 
 
-def test_weights_that_are_not_finite_are_not_saved(run: Checkpoints) -> None:
+def test_weights_that_are_not_finite_are_not_saved(run: CheckpointStore) -> None:
     model = layer(1)
     nn.init.constant_(model.bias, float("nan"))
     with pytest.raises(NumericsError, match=r"^after step 3: the weight bias is not finite, and is not saved$"):
         take(3, model, torch.optim.AdamW(model.parameters()), {})
 
 
-def test_a_snapshot_is_a_copy_that_training_does_not_reach(run: Checkpoints) -> None:
+def test_a_snapshot_is_a_copy_that_training_does_not_reach(run: CheckpointStore) -> None:
     model = layer(1)
     optimizer = momentum(model)
     snapshot = take(1, model, optimizer, {})
@@ -334,7 +336,7 @@ def test_a_snapshot_is_a_copy_that_training_does_not_reach(run: Checkpoints) -> 
 
 
 def test_a_disk_that_is_full_leaves_the_checkpoint_before(
-    run: Checkpoints, monkeypatch: pytest.MonkeyPatch
+    run: CheckpointStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save(run, 1, best=True)
     monkeypatch.setenv("GPTKIT_FAULT", "ENOSPC@write:2")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from gptkit.errors import UsageError
+from gptkit.run.events import Started
 from gptkit.run.loop import run
 from gptkit.run.prepare import prepare
 from gptkit.run.resume import prepare_resume
@@ -78,6 +79,7 @@ def test_a_lock_file_that_says_something_else_names_nobody(tmp_path: Path) -> No
 def test_a_run_is_locked_from_its_first_step_to_its_last(tmp_path: Path) -> None:
     recipe = write_recipe(tmp_path)
     events = run(prepare(recipe, overrides=["train.max_iters=2"], out=tmp_path / "run"))
+    assert next(events) == Started(tmp_path / "run")
     assert isinstance(next(events), Step)
     with pytest.raises(UsageError, match=r"run is being written by process \d+: one run has one writer\."):
         prepare_resume(tmp_path / "run")

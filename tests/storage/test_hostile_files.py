@@ -17,8 +17,7 @@ from gptkit.components.tokenizer.char import CharTokenizer
 from gptkit.errors import CheckpointError, GptkitError, RecipeError
 from gptkit.recipe.read import override, read
 from gptkit.recipe.resolve import resolve
-from gptkit.recipe.toml_lines import key_lines
-from gptkit.recipe.values import Leaf
+from gptkit.recipe.values import Leaf, key_lines
 from gptkit.registry.loader import Plugins
 from gptkit.registry.registry import Entry
 from gptkit.storage import optimizer_state, tensor_file
@@ -134,7 +133,7 @@ def test_any_character_of_unicode_is_a_token() -> None:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
-    from gptkit.storage.checkpoint_store import Checkpoints
+    from gptkit.storage.checkpoint_store import CheckpointStore
 
     folder = tmp_path_factory.mktemp("stranger")
     model = torch.nn.Linear(2, 3)
@@ -142,8 +141,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
     for weight in model.parameters():
         weight.grad = torch.ones_like(weight)
     optimizer.step()
-    Checkpoints(folder).save(take(1, model, optimizer, {}), best=True, keep=1)
-    return Checkpoints(folder).get("last")
+    CheckpointStore(folder).save(take(1, model, optimizer, {}), best=True, keep=1)
+    return CheckpointStore(folder).get("last")
 
 
 @contextmanager

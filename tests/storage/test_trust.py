@@ -18,7 +18,7 @@ from gptkit.recipe.read import read
 from gptkit.run.prepare import prepare
 from gptkit.run.resume import prepare_resume
 from gptkit.storage import tensor_file
-from gptkit.storage.run_writer import RunDir
+from gptkit.storage.run_writer import RunWriter
 from gptkit.storage.safe_read import LIMIT, read_bytes, read_json
 from tests.small import RECIPE, finish, write_recipe
 
@@ -101,7 +101,7 @@ def test_a_file_of_other_contents_does_not_vouch_for_them(root: Path, use: str, 
 
 
 def test_a_run_is_verified_without_running_what_it_carries(root: Path) -> None:
-    assert not any(RunDir(root).verify().values())
+    assert not any(RunWriter(root).verify().values())
     assert not ran(root)
 
 
@@ -110,7 +110,7 @@ def test_a_plugin_file_that_was_changed_is_noticed_even_if_trusted(root: Path) -
     message = f"{root}/plugins/mine.py is not what the run began with: its sha256 has changed"
     with pytest.raises(CheckpointError, match=f"^{re.escape(message)}$"):
         prepare_resume(root, trust_plugins=True)
-    assert RunDir(root).verify()["origin.json"] == [message]
+    assert RunWriter(root).verify()["origin.json"] == [message]
 
 
 def outside(root: Path) -> None:
@@ -164,7 +164,9 @@ def test_hashes_of_files_outside_are_not_taken(root: Path, name: object) -> None
     origin = json.loads((root / "origin.json").read_text())
     origin["files"] = {str(name): "0"}
     (root / "origin.json").write_text(json.dumps(origin))
-    assert RunDir(root).changed_files() == [f"{root}/origin.json names {str(name)!r}, which is no file of a run"]
+    assert RunWriter(root).changed_files() == [
+        f"{root}/origin.json names {str(name)!r}, which is no file of a run"
+    ]
 
 
 # Protocol 2 of the format that runs what it names.

@@ -1,4 +1,4 @@
-"""Softmax attentions whose rounding or gradients are broken, as those of kernels are."""
+"""Softmax attentions with broken rounding or gradients, of the kinds that kernels have."""
 
 import math
 from typing import Any
@@ -25,7 +25,7 @@ class ComputesInFloat16(NaiveAttention):
 
 
 class RoundsWeights(NaiveAttention):
-    """Weights of 8 bits, as where a kernel keeps them in half precision between its two products."""
+    """Weights of 8 bits, like a kernel that keeps them in half precision between its two products."""
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, attn_mask: Mask = None) -> Tensor:
         units = torch.eye(k.shape[2], dtype=q.dtype).expand(*k.shape[:3], -1)

@@ -71,12 +71,12 @@ class SwapsValuesAndKeys(NaiveAttention):
         return super().attend(q, v, k, attn_mask)
 
 
-class DeafToVisible(NaiveAttention):
+class IgnoresTheMask(NaiveAttention):
     def attend(self, q: Tensor, k: Tensor, v: Tensor, attn_mask: Mask = None) -> Tensor:
         return super().attend(q, k, v)
 
 
-class CausalBesidesVisible(NaiveAttention):
+class CausalBesidesTheMask(NaiveAttention):
     def attend(self, q: Tensor, k: Tensor, v: Tensor, attn_mask: Mask = None) -> Tensor:
         return super().attend(q, k, v, causal_mask(q, k) if attn_mask is None else attn_mask & causal_mask(q, k))
 
@@ -103,8 +103,8 @@ CAUGHT_BY: CaughtBy = {
     ScaledByChannels: "equals_reference_in_float64 attends_as_reference_in_float32",
     Unscaled: "equals_reference_in_float64 attends_as_reference_in_bfloat16",
     SwapsValuesAndKeys: "constant_values_come_back attends_as_reference_in_float64",
-    DeafToVisible: "attend_honours_attn_mask honours_attn_mask cache_changes_nothing",
-    CausalBesidesVisible: "attend_honours_attn_mask attends_as_reference_in_float64",
+    IgnoresTheMask: "attend_honours_attn_mask honours_attn_mask cache_changes_nothing",
+    CausalBesidesTheMask: "attend_honours_attn_mask attends_as_reference_in_float64",
     ReadsFullMasksOnly: "broadcasts_attn_mask attend_honours_attn_mask",
     ReadsMaskOfFirstHead: "attends_as_reference_in_float64",
 }

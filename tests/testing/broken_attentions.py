@@ -116,19 +116,19 @@ class DropsInEval(NaiveAttention):
 class DropsNothing(NaiveAttention):
     def __init__(self, dims: Dims, *, qkv_bias: bool = False, out_bias: bool = True) -> None:
         super().__init__(dims, qkv_bias=qkv_bias, out_bias=out_bias)
-        self.dropout = self.resid_dropout.p = 0.0
+        self.attn_dropout.p = self.resid_dropout.p = 0.0
 
 
 class DropsNoWeights(NaiveAttention):
     def __init__(self, dims: Dims, *, qkv_bias: bool = False, out_bias: bool = True) -> None:
         super().__init__(dims, qkv_bias=qkv_bias, out_bias=out_bias)
-        self.dropout = 0.0
+        self.attn_dropout.p = 0.0
 
 
 class DropsAtHalfTheRate(NaiveAttention):
     def __init__(self, dims: Dims, *, qkv_bias: bool = False, out_bias: bool = True) -> None:
         super().__init__(dims, qkv_bias=qkv_bias, out_bias=out_bias)
-        self.dropout, self.resid_dropout.p = self.dropout / 2, self.dropout / 2
+        self.attn_dropout.p = self.resid_dropout.p = dims.dropout / 2
 
 
 class DropsWithoutScaling(NaiveAttention):

@@ -7,10 +7,10 @@ from gptkit.components.block.pre_norm import PreNormBlock
 from gptkit.interfaces import AttentionContext, BlockParts, Dims, LayerCache
 from tests.testing.mutant import CaughtBy
 
-First = int | Tensor
+StartPos = int | Tensor
 
 
-class BlockWithoutPlace(PreNormBlock):
+class BlockWithoutContext(PreNormBlock):
     def forward(self, x: Tensor, ctx: AttentionContext = AttentionContext()) -> Tensor:
         return super().forward(x)
 
@@ -22,13 +22,13 @@ class BlockThatSeesAll(PreNormBlock):
         )
 
 
-class BlockWithoutTurns(PreNormBlock):
+class BlockWithoutRotation(PreNormBlock):
     def forward(self, x: Tensor, ctx: AttentionContext = AttentionContext()) -> Tensor:
         return super().forward(x, AttentionContext(ctx.start_pos, None, ctx.cache, ctx.attn_mask))
 
 
-class BlockOfOneMemory(PreNormBlock):
-    """Keeps its memory on itself, for all sequences."""
+class BlockOfOneCache(PreNormBlock):
+    """Keeps one cache on itself, for all sequences."""
 
     cache: LayerCache | None = None
 
@@ -79,10 +79,10 @@ class BlockThatDropsInEval(PreNormBlock):
 
 
 CAUGHT_BY: CaughtBy = {
-    BlockWithoutPlace: "uses_its_context honours_attn_mask cache_changes_nothing cache_keeps_positions",
+    BlockWithoutContext: "uses_its_context honours_attn_mask cache_changes_nothing cache_keeps_positions",
     BlockThatSeesAll: "honours_attn_mask",
-    BlockWithoutTurns: "uses_its_context",
-    BlockOfOneMemory: "caches_are_apart",
+    BlockWithoutRotation: "uses_its_context",
+    BlockOfOneCache: "caches_are_apart",
     BlockThatWaits: "decoding_waits_for_nothing",
     BlockWithoutAttention: "reads_the_past every_parameter_gets_a_gradient",
     BlockWithoutFeedForward: "every_parameter_gets_a_gradient",

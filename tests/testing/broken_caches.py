@@ -1,4 +1,4 @@
-"""Attentions whose memory, place or position is broken."""
+"""Attentions whose cache, context or position is broken."""
 
 from typing import ClassVar
 
@@ -10,19 +10,18 @@ from gptkit.interfaces import AttentionContext
 from gptkit.nn import KVCache
 from tests.testing.broken_attends import Mask
 from tests.testing.mutant import CaughtBy
-from tests.testing.right_parts import SpelledOutAttention
+from tests.testing.right_parts import Heads, SpelledOutAttention
 
-First = int | Tensor
-Heads = tuple[Tensor, Tensor, Tensor]
+StartPos = int | Tensor
 
 
 class StuckCache(KVCache):
-    def update(self, k: Tensor, v: Tensor, start_pos: First) -> tuple[Tensor, Tensor]:
+    def update(self, k: Tensor, v: Tensor, start_pos: StartPos) -> tuple[Tensor, Tensor]:
         return super().update(k, v, 0 * start_pos)
 
 
 class CacheOfOneRow(KVCache):
-    def update(self, k: Tensor, v: Tensor, start_pos: First) -> tuple[Tensor, Tensor]:
+    def update(self, k: Tensor, v: Tensor, start_pos: StartPos) -> tuple[Tensor, Tensor]:
         return super().update(k[:1].expand_as(k), v[:1].expand_as(v), start_pos)
 
 
@@ -33,17 +32,17 @@ class UnwrittenCache(KVCache):
 
 
 class HalfCache(KVCache):
-    def update(self, k: Tensor, v: Tensor, start_pos: First) -> tuple[Tensor, Tensor]:
+    def update(self, k: Tensor, v: Tensor, start_pos: StartPos) -> tuple[Tensor, Tensor]:
         return super().update(k.bfloat16().to(k), v.bfloat16().to(v), start_pos)
 
 
 class WaitingCache(KVCache):
-    def update(self, k: Tensor, v: Tensor, start_pos: First) -> tuple[Tensor, Tensor]:
+    def update(self, k: Tensor, v: Tensor, start_pos: StartPos) -> tuple[Tensor, Tensor]:
         return super().update(k, v, int(start_pos))
 
 
 class SwappedCache(KVCache):
-    def update(self, k: Tensor, v: Tensor, start_pos: First) -> tuple[Tensor, Tensor]:
+    def update(self, k: Tensor, v: Tensor, start_pos: StartPos) -> tuple[Tensor, Tensor]:
         keys, values = super().update(k, v, start_pos)
         return values, keys
 
@@ -89,7 +88,7 @@ class SequencesShareACache(NaiveAttention):
         return self.caches.setdefault(key, super().new_cache(batch_size, length))
 
 
-class KeepsItsMemory(NaiveAttention):
+class KeepsItsCache(NaiveAttention):
     """One cache for all sequences, on the attention itself."""
 
     cache: KVCache | None = None
@@ -107,7 +106,7 @@ class ForgetsEarlierPasses(NaiveAttention):
         )
 
 
-class IgnoresItsPlace(NaiveAttention):
+class IgnoresStartAndPosition(NaiveAttention):
     def forward(self, x: Tensor, ctx: AttentionContext = AttentionContext()) -> Tensor:
         return super().forward(x, AttentionContext(0, None, ctx.cache, ctx.attn_mask))
 
@@ -117,43 +116,43 @@ class IgnoresThePosition(NaiveAttention):
         return super().forward(x, AttentionContext(ctx.start_pos, None, ctx.cache, ctx.attn_mask))
 
 
-class TurnsFromZero(SpelledOutAttention):
-    def placed(self, q: Tensor, k: Tensor, v: Tensor, ctx: AttentionContext) -> Heads:
+class RotatesFromZero(SpelledOutAttention):
+    def rotated_and_cached(self, q: Tensor, k: Tensor, v: Tensor, ctx: AttentionContext) -> Heads:
         q, k = AttentionContext(0 * ctx.start_pos, ctx.position).rotate(q, k)
         return q, *ctx.update(k, v)
 
 
-class TurnsLaterPassesTooFar(SpelledOutAttention):
-    def placed(self, q: Tensor, k: Tensor, v: Tensor, ctx: AttentionContext) -> Heads:
+class RotatesLaterPassesTooFar(SpelledOutAttention):
+    def rotated_and_cached(self, q: Tensor, k: Tensor, v: Tensor, ctx: AttentionContext) -> Heads:
         q, k = AttentionContext(ctx.start_pos + (0 if q.shape[2] > 1 else 1), ctx.position).rotate(q, k)
         return q, *ctx.update(k, v)
 
 
-class TurnsValues(SpelledOutAttention):
-    def placed(self, q: Tensor, k: Tensor, v: Tensor, ctx: AttentionContext) -> Heads:
-        return super().placed(q, k, ctx.rotate(q, v)[1], ctx)
+class RotatesValues(SpelledOutAttention):
+    def rotated_and_cached(self, q: Tensor, k: Tensor, v: Tensor, ctx: AttentionContext) -> Heads:
+        return super().rotated_and_cached(q, k, ctx.rotate(q, v)[1], ctx)
 
 
-class TurnsKeysAlone(SpelledOutAttention):
-    def placed(self, q: Tensor, k: Tensor, v: Tensor, ctx: AttentionContext) -> Heads:
-        return q, *super().placed(q, k, v, ctx)[1:]
+class RotatesKeysAlone(SpelledOutAttention):
+    def rotated_and_cached(self, q: Tensor, k: Tensor, v: Tensor, ctx: AttentionContext) -> Heads:
+        return q, *super().rotated_and_cached(q, k, v, ctx)[1:]
 
 
-class TurnsAfterRemembering(SpelledOutAttention):
-    def placed(self, q: Tensor, k: Tensor, v: Tensor, ctx: AttentionContext) -> Heads:
+class RotatesAfterCaching(SpelledOutAttention):
+    def rotated_and_cached(self, q: Tensor, k: Tensor, v: Tensor, ctx: AttentionContext) -> Heads:
         k, v = ctx.update(k, v)
         return *ctx.rotate(q, k), v
 
 
-class SeesItselfAloneBehindAMemory(NaiveAttention):
+class SeesItselfAloneWithACache(NaiveAttention):
     def attend(self, q: Tensor, k: Tensor, v: Tensor, attn_mask: Mask = None) -> Tensor:
         if attn_mask is not None and attn_mask.ndim == 2 and q.shape[2] == 1:
             attn_mask = torch.arange(k.shape[2]) == attn_mask.sum(dim=-1, keepdim=True) - 1
         return super().attend(q, k, v, attn_mask)
 
 
-class OnlyOneTokenBehindAMemory(NaiveAttention):
-    """Drops all but the last of the tokens that come together behind earlier ones."""
+class OnlyOneTokenWithACache(NaiveAttention):
+    """Keeps only the last of several tokens that come in one pass behind earlier ones."""
 
     def forward(self, x: Tensor, ctx: AttentionContext = AttentionContext()) -> Tensor:
         if (
@@ -174,15 +173,15 @@ CAUGHT_BY: CaughtBy = {
     AsksTheDeviceWhere: "decoding_waits_for_nothing",
     GivesValuesForKeys: "cache_changes_nothing caches_are_apart",
     SequencesShareACache: "caches_are_apart",
-    KeepsItsMemory: "caches_are_apart",
+    KeepsItsCache: "caches_are_apart",
     ForgetsEarlierPasses: "cache_changes_nothing",
-    IgnoresItsPlace: "uses_its_context equals_reference_in_float64",
+    IgnoresStartAndPosition: "uses_its_context equals_reference_in_float64",
     IgnoresThePosition: "uses_its_context equals_reference_in_float64",
-    TurnsFromZero: "uses_its_context cache_keeps_positions equals_reference_in_float64",
-    TurnsLaterPassesTooFar: "cache_keeps_positions",
-    TurnsValues: "equals_reference_in_float64",
-    TurnsKeysAlone: "equals_reference_in_float64",
-    TurnsAfterRemembering: "cache_keeps_positions",
-    SeesItselfAloneBehindAMemory: "cache_changes_nothing",
-    OnlyOneTokenBehindAMemory: "equals_reference_in_float64",
+    RotatesFromZero: "uses_its_context cache_keeps_positions equals_reference_in_float64",
+    RotatesLaterPassesTooFar: "cache_keeps_positions",
+    RotatesValues: "equals_reference_in_float64",
+    RotatesKeysAlone: "equals_reference_in_float64",
+    RotatesAfterCaching: "cache_keeps_positions",
+    SeesItselfAloneWithACache: "cache_changes_nothing",
+    OnlyOneTokenWithACache: "equals_reference_in_float64",
 }

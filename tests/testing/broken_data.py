@@ -52,7 +52,7 @@ class ReadsTheFirstPieceAlone(CharTokenizer):
 
 
 class ReadsItsTextTwice(CharTokenizer):
-    """Which an iterator is not there for."""
+    """An iterator can be read only once."""
 
     def __init__(self, text: Iterable[str]) -> None:
         self.length = sum(map(len, text))

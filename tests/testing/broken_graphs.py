@@ -1,4 +1,4 @@
-"""Parts that `torch.compile` cannot make one graph of, or makes another part of."""
+"""Parts that do not compile to one graph, or differ once compiled."""
 
 import torch
 from torch import Tensor
@@ -31,7 +31,7 @@ class KnowsOneLengthWhenCompiled(GeluFeedForward):
 
 
 class CountsItsTokens(NaiveAttention):
-    """Compiles anew for each token, as its count is a number of Python's."""
+    """Recompiles for each token, because its count is a Python int."""
 
     count = 0
 
@@ -40,7 +40,7 @@ class CountsItsTokens(NaiveAttention):
         return super().forward(x, ctx) * (1.0 if self.count > 0 else 0.0)
 
 
-class BranchesOnItsPlace(NaiveAttention):
+class BranchesOnStartPos(NaiveAttention):
     def forward(self, x: Tensor, ctx: AttentionContext = AttentionContext()) -> Tensor:
         return super().forward(
             x, ctx if ctx.start_pos > 0 else AttentionContext(0, ctx.position, ctx.cache, ctx.attn_mask)
@@ -53,5 +53,5 @@ CAUGHT_BY: CaughtBy = {
     AnotherWhenCompiled: "compiles_to_one_graph",
     KnowsOneLengthWhenCompiled: "compiles_for_any_length",
     CountsItsTokens: "decoding_compiles_once",
-    BranchesOnItsPlace: "decoding_compiles_once decoding_waits_for_nothing",
+    BranchesOnStartPos: "decoding_compiles_once decoding_waits_for_nothing",
 }

@@ -1,4 +1,4 @@
-"""Softmax attentions whose `attend` is broken at some inputs alone, or in what it touches."""
+"""Softmax attentions whose `attend` is broken only on some inputs, or modifies them."""
 
 import math
 
@@ -16,7 +16,7 @@ class WritesOnQueries(NaiveAttention):
         return super().attend(q.mul_(1.5), k, v, attn_mask)
 
 
-class WritesOnVisible(NaiveAttention):
+class WritesOnTheMask(NaiveAttention):
     def attend(self, q: Tensor, k: Tensor, v: Tensor, attn_mask: Mask = None) -> Tensor:
         y = super().attend(q, k, v, attn_mask)
         if attn_mask is not None:
@@ -25,7 +25,7 @@ class WritesOnVisible(NaiveAttention):
 
 
 class SkipsTheSecondTile(NaiveAttention):
-    """Hides keys 64 to 127 from queries that stand behind them."""
+    """Hides keys 64 to 127 from later queries."""
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, attn_mask: Mask = None) -> Tensor:
         attn_mask = causal_mask(q, k) if attn_mask is None else attn_mask
@@ -100,7 +100,7 @@ class WrongFromTheFourthRowOn(NaiveAttention):
 
 CAUGHT_BY: CaughtBy = {
     WritesOnQueries: "attend_mutates_nothing",
-    WritesOnVisible: "broadcasts_attn_mask equals_reference_in_float64",
+    WritesOnTheMask: "broadcasts_attn_mask equals_reference_in_float64",
     SkipsTheSecondTile: "equals_reference_when_long_in_bfloat16",
     WeightsBelowOne: "constant_values_come_back",
     OverflowsAtLargeScores: "is_finite",

@@ -10,7 +10,7 @@ from gptkit.interfaces import Dims
 from tests.testing.mutant import CaughtBy
 from tests.testing.right_parts import BareNorm
 
-First = int | Tensor
+StartPos = int | Tensor
 
 
 class NormOverTime(LayerNorm):
@@ -71,59 +71,59 @@ class NormInPlace(LayerNorm):
 
 
 class RopeFromZero(RopePosition):
-    def rotate(self, q: Tensor, k: Tensor, start_pos: First) -> tuple[Tensor, Tensor]:
+    def rotate(self, q: Tensor, k: Tensor, start_pos: StartPos) -> tuple[Tensor, Tensor]:
         return super().rotate(q, k, 0)
 
 
 class RopeOneTooFarLater(RopePosition):
-    def rotate(self, q: Tensor, k: Tensor, start_pos: First) -> tuple[Tensor, Tensor]:
+    def rotate(self, q: Tensor, k: Tensor, start_pos: StartPos) -> tuple[Tensor, Tensor]:
         return super().rotate(q, k, start_pos + 1 * (torch.as_tensor(start_pos) > 0))
 
 
 class RopeForNumbersOnly(RopePosition):
-    def rotate(self, q: Tensor, k: Tensor, start_pos: First) -> tuple[Tensor, Tensor]:
+    def rotate(self, q: Tensor, k: Tensor, start_pos: StartPos) -> tuple[Tensor, Tensor]:
         return super().rotate(q, k, start_pos if isinstance(start_pos, int) else 0)
 
 
 class RopeThatWaits(RopePosition):
-    def rotate(self, q: Tensor, k: Tensor, start_pos: First) -> tuple[Tensor, Tensor]:
+    def rotate(self, q: Tensor, k: Tensor, start_pos: StartPos) -> tuple[Tensor, Tensor]:
         return super().rotate(q, k, int(start_pos))
 
 
 class RopeInPlace(RopePosition):
-    def rotate(self, q: Tensor, k: Tensor, start_pos: First) -> tuple[Tensor, Tensor]:
+    def rotate(self, q: Tensor, k: Tensor, start_pos: StartPos) -> tuple[Tensor, Tensor]:
         rotated = super().rotate(q, k, start_pos)
         return rotated[0], k.copy_(rotated[1])
 
 
 class RopeInFloat32(RopePosition):
-    def rotate(self, q: Tensor, k: Tensor, start_pos: First) -> tuple[Tensor, Tensor]:
+    def rotate(self, q: Tensor, k: Tensor, start_pos: StartPos) -> tuple[Tensor, Tensor]:
         return super().rotate(q.float(), k.float(), start_pos)
 
 
-class PlacesFromZero(LearnedPosition):
-    def embed(self, x: Tensor, start_pos: First) -> Tensor:
+class LearnedFromZero(LearnedPosition):
+    def embed(self, x: Tensor, start_pos: StartPos) -> Tensor:
         return super().embed(x, 0)
 
 
-class PlacesThatWait(LearnedPosition):
-    def embed(self, x: Tensor, start_pos: First) -> Tensor:
+class LearnedThatWaits(LearnedPosition):
+    def embed(self, x: Tensor, start_pos: StartPos) -> Tensor:
         return x + self.table.weight[int(start_pos) : int(start_pos) + x.shape[1]]
 
 
-class PlacesInPlace(LearnedPosition):
-    def embed(self, x: Tensor, start_pos: First) -> Tensor:
+class LearnedInPlace(LearnedPosition):
+    def embed(self, x: Tensor, start_pos: StartPos) -> Tensor:
         return x.add_(super().embed(torch.zeros_like(x), start_pos))
 
 
-class PlacesUnwritten(LearnedPosition):
+class LearnedUnwritten(LearnedPosition):
     def __init__(self, dims: Dims) -> None:
         super().__init__(dims)
         self.table.weight = nn.Parameter(torch.empty(dims.block_size, dims.n_embd))
 
 
-class PlacesNotLearned(LearnedPosition):
-    def embed(self, x: Tensor, start_pos: First) -> Tensor:
+class LearnedWithoutGradient(LearnedPosition):
+    def embed(self, x: Tensor, start_pos: StartPos) -> Tensor:
         return x + (super().embed(x, start_pos) - x).detach()
 
 
@@ -143,9 +143,9 @@ CAUGHT_BY: CaughtBy = {
     RopeThatWaits: "reads_positions_on_the_device",
     RopeInPlace: "position_mutates_nothing",
     RopeInFloat32: "keeps_shape_and_dtype",
-    PlacesFromZero: "starts_anywhere",
-    PlacesThatWait: "reads_positions_on_the_device",
-    PlacesInPlace: "position_mutates_nothing input_is_not_mutated",
-    PlacesUnwritten: "reads_only_what_was_written",
-    PlacesNotLearned: "every_parameter_gets_a_gradient gradients_are_right",
+    LearnedFromZero: "starts_anywhere",
+    LearnedThatWaits: "reads_positions_on_the_device",
+    LearnedInPlace: "position_mutates_nothing input_is_not_mutated",
+    LearnedUnwritten: "reads_only_what_was_written",
+    LearnedWithoutGradient: "every_parameter_gets_a_gradient gradients_are_right",
 }

@@ -12,7 +12,7 @@ from tests.testing.mutant import CaughtBy
 
 
 class Descent(torch.optim.Optimizer):
-    """Steps down the gradient, with some momentum that is kept where no state dictionary finds it."""
+    """Gradient descent with momentum that `state_dict` does not contain."""
 
     def __init__(self, groups: list[dict[str, Any]], rate: float) -> None:
         super().__init__(groups, {"lr": rate})
@@ -28,8 +28,8 @@ class Descent(torch.optim.Optimizer):
         return None
 
 
-class DeafDescent(torch.optim.Optimizer):
-    """Steps down the gradient, always equally far."""
+class FixedStepDescent(torch.optim.Optimizer):
+    """Gradient descent that ignores the groups' learning rate."""
 
     def __init__(self, groups: list[dict[str, Any]], rate: float) -> None:
         super().__init__(groups, {"lr": rate})
@@ -52,9 +52,9 @@ class KeepsItsStateElsewhere(AdamWOptimizer):
         return Descent(together(groups), 1e-2)
 
 
-class DeafToTheSchedule(AdamWOptimizer):
+class IgnoresTheSchedule(AdamWOptimizer):
     def build(self, groups: ParameterGroups) -> torch.optim.Optimizer:
-        return DeafDescent(together(groups), 1e-2)
+        return FixedStepDescent(together(groups), 1e-2)
 
 
 class LosesItsStateOnLoad(AdamWOptimizer):
@@ -126,7 +126,7 @@ class KeepsAFunction(AdamWOptimizer):
 
 CAUGHT_BY: CaughtBy = {
     KeepsItsStateElsewhere: "goes_on_from_its_state",
-    DeafToTheSchedule: "follows_the_learning_rate",
+    IgnoresTheSchedule: "follows_the_learning_rate",
     LosesItsStateOnLoad: "goes_on_from_its_state",
     CountsStepsByTheClock: "goes_on_from_its_state",
     ForgetsVectors: "moves_every_kind_of_weight takes_each_weight_once",

@@ -47,7 +47,7 @@ class CountsItsCalls(CosineSchedule):
 
 
 class CountsCallsOfAll(CosineSchedule):
-    """Decays once more for each schedule that was made."""
+    """Decays with each schedule that is made."""
 
     made = 0
 
@@ -66,7 +66,7 @@ class AlwaysZero(CosineSchedule):
 
 
 class BeginsTooLate(CosineSchedule):
-    """Learns at the step after the last alone."""
+    """Learns only at the step after the last."""
 
     def __call__(self, step: int) -> float:
         return float(step // self.total)

@@ -18,7 +18,7 @@ from tests.testing.mutants import CAUGHT_BY
 
 # Held, broken, and not tried.
 MARKS = {"held": ".", "broken": "K", "not applicable": " ", "not run": " "}
-# Each takes seconds: tried on the parts that are there for them.
+# Each takes seconds, so only the parts made for them are tried.
 COMPILING = ("compiles_to_one_graph", "compiled_equals_eager", "compiles_for_any_length", "decoding_compiles_once")
 
 

@@ -1,4 +1,4 @@
-"""Every deliberately broken part, and what must catch it."""
+"""Every deliberately broken part, and the checks that must catch it."""
 
 from tests.testing import (
     broken_arithmetic,

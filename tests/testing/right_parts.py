@@ -12,11 +12,13 @@ from gptkit.data import SplitCorpus
 from gptkit.interfaces import Attention, AttentionContext, Dims, FeedForward, HasReference, LayerCache
 from gptkit.nn import KVCache, Linear
 
+Heads = tuple[Tensor, Tensor, Tensor]
+
 
 class SpelledOutAttention(NaiveAttention):
-    """`naive` whose place and output are methods."""
+    """`naive`, with methods for the context and the output projection."""
 
-    def placed(self, q: Tensor, k: Tensor, v: Tensor, ctx: AttentionContext) -> tuple[Tensor, Tensor, Tensor]:
+    def rotated_and_cached(self, q: Tensor, k: Tensor, v: Tensor, ctx: AttentionContext) -> Heads:
         q, k = ctx.rotate(q, k)
         return q, *ctx.update(k, v)
 
@@ -25,12 +27,12 @@ class SpelledOutAttention(NaiveAttention):
 
     def forward(self, x: Tensor, ctx: AttentionContext = AttentionContext()) -> Tensor:
         q, k, v = self.qkv(x).unflatten(-1, (3, self.n_head, -1)).permute(2, 0, 3, 1, 4)
-        y = self.attend(*self.placed(q, k, v, ctx), ctx.attn_mask)
+        y = self.attend(*self.rotated_and_cached(q, k, v, ctx), ctx.attn_mask)
         return self.resid_dropout(self.project(y.transpose(1, 2).flatten(2)))
 
 
 class MeanAttention(Attention):
-    """A mean of what a position sees, weighted by the keys alone: an attention of no family."""
+    """A mean of the values that a position sees, weighted by the keys alone: not a `SoftmaxAttention`."""
 
     def __init__(self, dims: Dims) -> None:
         super().__init__(dims)

@@ -14,7 +14,7 @@ from tests.testing.broken_attends import Mask
 from tests.testing.mutant import CaughtBy
 from tests.testing.right_parts import MeanAttention
 
-First = int | Tensor
+StartPos = int | Tensor
 
 
 class SumsInBfloat16(NaiveAttention):
@@ -51,15 +51,15 @@ class WrongBeyond1024Keys(NaiveAttention):
 
 
 class WrongInFullTiles(NaiveAttention):
-    """Wrong where both lengths are multiples of 16, as on the way that a kernel takes without a remainder."""
+    """Wrong where both lengths are multiples of 16, like a kernel's path without a remainder."""
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, attn_mask: Mask = None) -> Tensor:
         y = super().attend(q, k, v, attn_mask)
         return y if k.shape[2] % 16 or q.shape[2] % 16 else 1.01 * y
 
 
-class RemembersItsFirstMask(NaiveAttention):
-    """Keyed by the number of queries alone."""
+class KeepsItsFirstMask(NaiveAttention):
+    """Looks it up by the number of queries alone."""
 
     def __init__(self, dims: Dims) -> None:
         super().__init__(dims)
@@ -73,7 +73,7 @@ class RemembersItsFirstMask(NaiveAttention):
 
 
 class AnotherDropoutInBackward(torch.autograd.Function):
-    """Draws what it drops again on the way back, as a kernel does that loses its seed."""
+    """Draws a new mask in backward, like a kernel that loses its seed."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, rate: float) -> Tensor:
@@ -131,7 +131,7 @@ class LeaksBeyond16Tokens(MeanAttention):
         return super().weigh(k, T, attn_mask)
 
 
-class MemoryOfTheWholeContext(NaiveAttention):
+class CacheOfTheWholeContext(NaiveAttention):
     def __init__(self, dims: Dims) -> None:
         super().__init__(dims)
         self.block_size = dims.block_size
@@ -146,12 +146,12 @@ CAUGHT_BY: CaughtBy = {
     WrongBeyondAWidthOf64: "equals_reference_when_long_in_float64",
     WrongBeyond1024Keys: "attends_as_reference_from_afar_in_float64 attends_as_reference_from_afar_in_float32",
     WrongInFullTiles: "equals_reference_when_long_in_float64",
-    RemembersItsFirstMask: "attend_forgets",
+    KeepsItsFirstMask: "attend_forgets",
     LosesItsSeedInBackward: "gradients_are_right_in_training",
     DropsNoOutput: "output_dropout_has_its_rate",
     DropsTheSameInEachHead: "dropout_is_independent",
     SeedsTheGeneratorItself: "first_weights_are_drawn",
     DrawsFromAGeneratorOfItsOwn: "first_weights_are_drawn",
     LeaksBeyond16Tokens: "never_reads_the_future",
-    MemoryOfTheWholeContext: "cache_changes_nothing",
+    CacheOfTheWholeContext: "cache_changes_nothing",
 }

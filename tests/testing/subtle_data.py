@@ -18,14 +18,14 @@ from tests.testing.right_parts import BottlesCorpus
 
 
 class UnifiesLineEnds(ByteTokenizer):
-    """As a file does that was opened as text."""
+    """Like a file opened in text mode."""
 
     def encode(self, text: str) -> list[int]:
         return super().encode(text.replace("\r", "\n"))
 
 
 class NumbersAsItMeets(CharTokenizer):
-    """Gives an id to each character when it is first asked for it."""
+    """Numbers characters in the order in which they are first encoded."""
 
     def __init__(self, text: Iterable[str]) -> None:
         super().__init__(text)
@@ -52,7 +52,7 @@ class StripsBlanks(ByteTokenizer):
 
 
 class SharesItsVocabulary(CharTokenizer):
-    """The last tokenizer that was made decides for all."""
+    """All tokenizers share the vocabulary of the last one."""
 
     shared: ClassVar[list[str]] = []
 
@@ -80,7 +80,7 @@ class ValidatesOnTrainingTextInAnotherOrder(BottlesCorpus):
 
 
 class SignOfTheRate(torch.optim.Optimizer):
-    """Steps equally far at any learning rate above zero."""
+    """Gradient descent with the same step at any learning rate above zero."""
 
     def __init__(self, groups: list[dict[str, Any]], rate: float) -> None:
         super().__init__(groups, {"lr": rate})
@@ -100,7 +100,7 @@ class KnowsOnOrOff(AdamWOptimizer):
 
 
 class NeedsEveryGradient(AdamWOptimizer):
-    """Raises where a weight took no part in the loss."""
+    """Raises if a weight has no gradient."""
 
     def build(self, groups: ParameterGroups) -> torch.optim.Optimizer:
         class Strict(SignOfTheRate):

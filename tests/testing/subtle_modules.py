@@ -14,7 +14,7 @@ from gptkit.nn import Embedding
 from tests.testing.mutant import CaughtBy
 from tests.testing.right_parts import BareNorm
 
-First = int | Tensor
+StartPos = int | Tensor
 
 
 class SharesWeightsBetweenLayers(GeluFeedForward):
@@ -52,14 +52,14 @@ class WrongWhereExpandIsTwo(GeluFeedForward):
 
 
 class CentresRowsWhenTraining(BareNorm):
-    """Knows of other rows and later positions while training, and in eval mode of neither."""
+    """Mixes rows and positions in training mode only."""
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x - x.mean(dim=(0, 1)) if self.training else x)
 
 
 class OnePassVariance(BareNorm):
-    """The mean of squares less the square of the mean, which cancel where the mean is large."""
+    """The mean of squares less the square of the mean, which cancel if the mean is large."""
 
     def forward(self, x: Tensor) -> Tensor:
         mean = x.mean(dim=-1, keepdim=True)
@@ -68,7 +68,7 @@ class OnePassVariance(BareNorm):
 
 
 class SmallEpsInHalfPrecision(BareNorm):
-    """An epsilon that is nothing in float16 and bfloat16."""
+    """Without an epsilon in bfloat16."""
 
     def forward(self, x: Tensor) -> Tensor:
         centred = x - x.mean(dim=-1, keepdim=True)
@@ -103,7 +103,7 @@ class TakesFloat32ForFloat16(GeluFeedForward):
 
 
 class KeepsTheLargest(GeluFeedForward):
-    """Scales by the largest number that it ever saw."""
+    """Scales by the largest number it has seen so far."""
 
     def __init__(self, dims: Dims) -> None:
         super().__init__(dims)

@@ -9,6 +9,8 @@ import pytest
 from gptkit.components.norm.layernorm import LayerNorm
 from gptkit.errors import UsageError
 from gptkit.testing import checks, contract, prove, reproduce
+from gptkit.testing.check import check
+from gptkit.testing.pytest_contract import find_subject
 from gptkit.testing.subject import Subject
 
 BAD_NORM = """
@@ -34,7 +36,7 @@ def test_one_line_is_a_test_for_each_promise(tmp_path: Path) -> None:
     lines = printed(tmp_path, 'test_mine = contract("rmsnorm")', "--collect-only")
     collected = [line for line in lines if "::" in line]
     assert "test_mine.py::test_mine[positions_are_independent]" in collected
-    # What asks for a reference is no promise of a norm that names none.
+    # A norm without a reference makes no promise about one.
     assert len(collected) == 24
     assert not [line for line in collected if "reference" in line]
 
@@ -45,7 +47,7 @@ def test_a_broken_promise_fails_with_what_a_person_needs(tmp_path: Path) -> None
     told = "\n".join(line.removeprefix("E").strip() for line in lines)
     assert "positions_are_independent is broken: norm: Mixing (" in told
     assert "position 0 alone: off by" in told
-    assert "to see it again: gptkit.testing.reproduce(Mixing, 'positions_are_independent', '{\"B\": 1, " in told
+    assert "to reproduce: gptkit.testing.reproduce(Mixing, 'positions_are_independent', '{\"B\": 1, " in told
 
 
 def test_an_expected_failure_is_strict(tmp_path: Path) -> None:
@@ -93,14 +95,23 @@ def test_a_later_check_waits_for_its_level(monkeypatch: pytest.MonkeyPatch) -> N
         """Assert that this is never tried."""
         raise AssertionError
 
-    later = checks.of(("norm",), never, level="2")
+    later = check(("norm",), never, level="2")
     monkeypatch.setattr(prove, "CHECKS", (*checks.CHECKS, later))
+    monkeypatch.setattr(prove, "LEVELS", ("1", "2"))
     subject = Subject(part=LayerNorm)
     assert later not in prove.checks_of(subject, "1")
     assert later in prove.checks_of(subject, "2")
 
 
 def test_level_1_is_frozen() -> None:
-    # A line taken out breaks a promise to who relies on it; a line added breaks the tests of who does not keep it.
+    # Removing a line drops a promise that users rely on; adding one breaks the tests of plugins without it.
     found = [f"{kind} {check.id}" for check in checks.CHECKS for kind in check.kinds if check.level == "1"]
     assert sorted(found) == (Path(__file__).parent / "level_1.txt").read_text().splitlines()
+
+
+def test_a_part_of_a_plugin_file_is_reproduced_with_that_file(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    hook = '@gptkit.hookimpl\ndef gptkit_register(register):\n    register("mine", Mixing)\n'
+    file.write_text(f"import gptkit\n{BAD_NORM}{hook}")
+    subject = find_subject("mine", {}, plugins=[file])
+    assert subject.reproducer("is_finite", "{}").startswith(f"gptkit check mine --plugin {file} --only is_finite ")

@@ -1,4 +1,4 @@
-"""What stands before a benchmark: the reason why a kernel gets no time."""
+"""The gate before a timing: the reason why a kernel gets no time."""
 
 import math
 
@@ -61,7 +61,7 @@ def test_what_is_wrong_is_told_with_where_and_by_how_much(part: type[NaiveAttent
 def test_what_names_no_reference_must_not_read_the_future() -> None:
     reason = reason_against_part(SeesAll, WHOLE)
     assert reason is not None
-    assert reason.startswith("the output before position 2, from which on the input changed: off by ")
+    assert reason.startswith("the output before position 2, where the input starts to differ: off by ")
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])

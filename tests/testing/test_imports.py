@@ -1,20 +1,33 @@
-"""What proving an attention before it is timed may import."""
+"""What the contract, and the proof of an attention before it is timed, may import."""
 
 import subprocess
 import sys
 
-PROGRAM = """
-import sys
+import pytest
+
+PROOF = """
 import gptkit.testing.attend_equivalence
 import gptkit.testing.case
 import gptkit.testing.gate
 import gptkit.testing.guards
 import gptkit.testing.laws.dropout
 import gptkit.testing.subject
-print([name for name in ("hypothesis", "pytest") if name in sys.modules])
 """
+CONTRACT = """
+import gptkit.testing.examine
+import gptkit.testing.pytest_contract
+"""
+REPORT = "\nimport sys\nprint([name for name in {} if name in sys.modules])"
 
 
-def test_a_gate_needs_neither_hypothesis_nor_pytest() -> None:
-    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
+@pytest.mark.parametrize(
+    ("imports", "unwanted"),
+    [
+        (PROOF, ["hypothesis", "pytest"]),
+        (CONTRACT, ["pytest", "gptkit.storage", "gptkit.tuning", "gptkit.run", "gptkit.training"]),
+    ],
+)
+def test_what_is_not_imported(imports: str, unwanted: list[str]) -> None:
+    program = imports + REPORT.format(unwanted)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

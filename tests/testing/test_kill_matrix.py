@@ -19,12 +19,12 @@ from tests.testing.mutants import CAUGHT_BY, TABLES
 pytestmark = pytest.mark.exhaustive
 
 BROKEN = Depth(inputs=50, shrink=False)
-# That the built-in parts hold at many inputs is proven where they are tested.
+# Few, because the built-in parts are proven on many inputs by their own tests.
 RIGHT = Depth(inputs=10, shrink=False)
 BY_ID = {check.id: check for check in CHECKS}
 PAIRS = [(mutant, BY_ID[id]) for mutant, ids in CAUGHT_BY.items() for id in ids]
 NEEDS_AN_ACCELERATOR = {check.id for check in CHECKS if check.id.endswith("_in_float16")}
-# Seconds for each mutant, and a compiler of C++: `compiles_to_one_graph` is the same law without either.
+# Takes seconds for each mutant and needs a C++ compiler; `compiles_to_one_graph` is the same law without.
 NEEDS_INDUCTOR = {"compiled_equals_eager"}
 
 
@@ -68,7 +68,7 @@ for mutant, ids in broken_graphs.CAUGHT_BY.items():
 
 
 def test_what_breaks_a_graph_is_caught() -> None:
-    # Annotations that are checked as code runs break the graph too: a process of its own, without them.
+    # Checking annotations at run time breaks the graph too, so this runs in a process without it.
     done = subprocess.run(
         [sys.executable, "-c", COMPILE], check=False, capture_output=True, text=True, timeout=300
     )
@@ -85,7 +85,7 @@ def test_every_mutant_breaks_a_part_of_its_own_kind() -> None:
         subject = Subject(part=mutant)
         assert subject.kind == Subject(part=right_part_of(mutant)).kind
         assert check.concerns(subject)
-        assert not check.reason_against(subject)
+        assert not check.why_not_applicable(subject)
 
 
 def test_no_broken_part_is_left_out() -> None:

@@ -15,11 +15,13 @@ from gptkit.components.optimizer.adamw import AdamWOptimizer
 from gptkit.components.schedule.constant import ConstantSchedule
 from gptkit.errors import NumericsError
 from gptkit.model import GPT
+from gptkit.run import loop
 from gptkit.run.loop import run
 from gptkit.run.prepare import prepare
 from gptkit.run.session import Session
+from gptkit.training.micro_batches import MicroBatch, MicroBatches
 from gptkit.training.nan_trace import find_nan_source
-from gptkit.training.train import Step, train
+from gptkit.training.train import Step, loss_of, train
 from tests.small import same_weights, small_model, small_settings, small_tokens, write_recipe
 
 TOKENS = small_tokens()
@@ -111,15 +113,19 @@ def test_the_pass_is_named_whose_batch_it_was() -> None:
         list(train(model, TOKENS, optimizer, ConstantSchedule(5), settings))
 
 
+def batch_of(model: GPT) -> MicroBatch:
+    return next(MicroBatches(model, TOKENS, small_settings(), "fp32").of(0))
+
+
 def test_finite_numbers_that_make_an_infinite_loss_are_told_apart() -> None:
     model = small_model()
-    found = find_nan_source(model, [lambda model: model(TOKENS[None, :4].long()).sum() * math.inf])
+    found = find_nan_source(model, [batch_of(model)], lambda *given: loss_of(*given) * math.inf)
     assert found == (0, "the loss itself: every part gave finite numbers")
 
 
 def test_what_does_not_come_again_is_said_to() -> None:
     model = small_model()
-    found = find_nan_source(model, [lambda model: model(TOKENS[None, :4].long()).sum()])
+    found = find_nan_source(model, [batch_of(model)], loss_of)
     assert found == (
         0,
         "only when it was computed the first time: going through the step again gave finite numbers",
@@ -162,7 +168,7 @@ def test_weights_that_became_infinite_in_the_last_step_are_not_saved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gptkit.run.loop.SAMPLE_TOKENS", 8)
-    real = Session.steps
+    real = loop.remaining_steps
 
     def steps(session: Session) -> object:
         for step in real(session):
@@ -170,7 +176,7 @@ def test_weights_that_became_infinite_in_the_last_step_are_not_saved(
                 torch.nn.init.constant_(session.model.head.bias, math.inf)
             yield step
 
-    monkeypatch.setattr(Session, "steps", steps)
+    monkeypatch.setattr(loop, "remaining_steps", steps)
     with pytest.raises(
         NumericsError, match=r"^after step 5: the validation loss is nan\. The last good checkpoint is "
     ):

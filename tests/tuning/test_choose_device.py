@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from gptkit.tuning.choose_device import choose_device
+from gptkit.tuning.machine import choose_device
 from tests.tuning.conftest import machine
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")

@@ -3,8 +3,8 @@ import itertools
 import pytest
 import torch
 
-from gptkit.tuning import choose_dtype as module
-from gptkit.tuning.choose_dtype import bf16_gain, choose_dtype
+from gptkit.tuning import machine as module
+from gptkit.tuning.machine import bf16_gain, choose_dtype
 from tests.tuning.conftest import machine
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")

@@ -8,8 +8,8 @@ import torch
 
 from gptkit.model import GPT
 from gptkit.recipe.resolved import Resolved
-from gptkit.tuning import malloc as allocator, trial_step as trial_step_module
-from gptkit.tuning.malloc import GIVEN_BACK, KEPT, USUAL, policy, training_memory
+from gptkit.tuning import malloc, trial_step as trial_step_module
+from gptkit.tuning.malloc import DEFAULT, KEEP, RELEASE, training_memory
 from tests.program import run_program
 from tests.small import finish, write_recipe
 
@@ -18,7 +18,8 @@ pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="it is
 
 RESIDENT = """
 import resource, torch
-from gptkit.tuning.malloc import GIVEN_BACK, KEPT, policy
+from gptkit.tuning.malloc import training_memory
+CPU = torch.device("cpu")
 def resident():
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmRSS")) / 1024
 def faults():
@@ -39,14 +40,15 @@ print(before - resident())
 
 
 def test_memory_between_other_tensors_is_given_back() -> None:
-    assert float(run_program(f"{RESIDENT}memory = policy(GIVEN_BACK)\nmemory.__enter__()\n{GAPS}")) > 0.9 * 80
+    program = f"{RESIDENT}memory = training_memory(CPU, recomputes=True)\nmemory.__enter__()\n{GAPS}"
+    assert float(run_program(program)) > 0.9 * 80
 
 
 def test_kept_memory_serves_the_next_tensor_and_goes_back_in_the_end() -> None:
     program = f"""{RESIDENT}
 size = 2**26
 before = resident()
-with policy(KEPT):
+with training_memory(CPU, recomputes=False):
     torch.ones(size)
     print(resident() - before)
     began = faults()
@@ -63,36 +65,36 @@ print(resident() - before)
 
 
 def test_a_policy_ends_with_its_context_whichever_ends_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[allocator.Policy] = []
-    monkeypatch.setattr(allocator, "put_in_force", told.append)
-    kept, given_back = policy(KEPT), policy(GIVEN_BACK)
+    told: list[malloc.Policy] = []
+    monkeypatch.setattr(malloc, "apply", told.append)
+    kept, given_back = training_memory(CPU, recomputes=False), training_memory(CPU, recomputes=True)
     kept.__enter__()
     given_back.__enter__()
     kept.__exit__(None, None, None)
     given_back.__exit__(None, None, None)
-    assert told == [KEPT, GIVEN_BACK, GIVEN_BACK, USUAL]
-    assert allocator.in_force == [USUAL]
+    assert told == [KEEP, RELEASE, RELEASE, DEFAULT]
+    assert malloc.active == [DEFAULT]
 
 
 def test_a_run_trains_by_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    told: list[allocator.Policy] = []
-    found: list[list[allocator.Policy]] = []
+    told: list[malloc.Policy] = []
+    found: list[list[malloc.Policy]] = []
 
     def seen(model: GPT, resolved: Resolved, dtype: str) -> float:
-        found.append(allocator.in_force.copy())
+        found.append(malloc.active.copy())
         return 0.1
 
-    monkeypatch.setattr(allocator, "put_in_force", told.append)
+    monkeypatch.setattr(malloc, "apply", told.append)
     # A step that is tried before the first finds the memory that the others find.
     monkeypatch.setattr(trial_step_module, "trial_step", seen)
     finish(write_recipe(tmp_path), tmp_path / "run", ["train.checkpoint_activations=true"])
-    assert found == [[USUAL, GIVEN_BACK]]
-    assert told == [GIVEN_BACK, USUAL]
+    assert found == [[DEFAULT, RELEASE]]
+    assert told == [RELEASE, DEFAULT]
 
 
 def test_without_glibc_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
-    monkeypatch.setattr(allocator, "put_in_force", lambda wanted: pytest.fail("there is nobody to tell"))
+    monkeypatch.setattr(malloc, "apply", lambda wanted: pytest.fail("there is no glibc"))
     with training_memory(CPU, recomputes=True), training_memory(CPU, recomputes=False):
         pass
 
@@ -100,10 +102,10 @@ def test_without_glibc_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_training_gives_back_on_a_cpu_and_only_if_it_recomputes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    told: list[allocator.Policy] = []
-    monkeypatch.setattr(allocator, "put_in_force", told.append)
+    told: list[malloc.Policy] = []
+    monkeypatch.setattr(malloc, "apply", told.append)
     for recomputes in (True, False):
         for device in (CPU, torch.device("cuda")):
             with training_memory(device, recomputes=recomputes):
                 pass
-    assert told == [GIVEN_BACK, USUAL, KEPT, USUAL]
+    assert told == [RELEASE, DEFAULT, KEEP, DEFAULT]

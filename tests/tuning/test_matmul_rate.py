@@ -23,7 +23,8 @@ def test_a_rate_is_the_operations_of_a_product_by_the_shortest_time(monkeypatch:
 def test_the_peak_is_that_of_the_best_product(monkeypatch: pytest.MonkeyPatch) -> None:
     rates = {(2, 2, 2): 3.0, (4, 4, 4): 9.0, (8, 8, 8): 5.0}
     monkeypatch.setattr(module, "matmul_rate", lambda device, dtype, product: rates[product])
-    assert matmul_peak(CPU, torch.float16, tuple(rates)) == 9.0
+    monkeypatch.setattr(module, "PRODUCTS", tuple(rates))
+    assert matmul_peak(CPU, torch.float16) == 9.0
 
 
 def test_measuring_leaves_the_callers_random_state_as_it_was() -> None:

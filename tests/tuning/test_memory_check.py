@@ -11,14 +11,15 @@ from pathlib import Path
 import pytest
 import torch
 
+from gptkit.cli.run_summary import describe_memory
 from gptkit.errors import RecipeError
-from gptkit.recipe.check import assembler_of
+from gptkit.recipe.check import check_recipe
 from gptkit.recipe.read import read
 from gptkit.registry.loader import Plugins
 from gptkit.run.prepare import prepare
 from gptkit.tuning import memory_check as fit
 from gptkit.tuning.memory_check import check_memory
-from gptkit.tuning.step_memory import estimate_step_memory, shown
+from gptkit.tuning.step_memory import estimate_step_memory, format_bytes
 from tests.small import write_recipe
 
 CPU = torch.device("cpu")
@@ -27,12 +28,12 @@ exhaustive = pytest.mark.exhaustive
 
 def checked(recipe: Path, *overrides: str) -> str:
     written = read(recipe, overrides)
-    return check_memory(assembler_of(written, Plugins(written.plugins)), 65, CPU, "fp32")
+    return describe_memory(check_memory(check_recipe(written, Plugins(written.plugins)), 65, CPU, "fp32"))
 
 
 def needed(recipe: Path, *overrides: str) -> int:
     written = read(recipe, overrides)
-    return estimate_step_memory(assembler_of(written, Plugins(written.plugins)), 65, CPU, "fp32").total
+    return estimate_step_memory(check_recipe(written, Plugins(written.plugins)), 65, CPU, "fp32").total
 
 
 def refused(recipe: Path, *overrides: str) -> str:
@@ -63,7 +64,7 @@ def test_what_it_advises_fits_and_more_does_not(
     monkeypatch.setattr(fit, "free_memory", lambda device: free)
     ways = advice(refused(recipe, *large))
     for way in ways:
-        assert f"of {shown(free)} free on cpu" in checked(recipe, *large, *way)
+        assert f"of {format_bytes(free)} free on cpu" in checked(recipe, *large, *way)
     (split,) = [dict(each.split("=") for each in way) for way in ways if "train.batch_size" in way[0]]
     rows, passes = int(split["train.batch_size"]), int(split["train.grad_accumulation"])
     assert rows * passes == 24
@@ -113,7 +114,7 @@ def gptkit_register(register):
     recipe = write_recipe(tmp_path)
     recipe.write_text('plugins = ["nosy.py"]\n' + recipe.read_text())
     prepared = prepare(recipe, overrides=["model.norm=nosy"], out=tmp_path / "run")
-    assert prepared.memory.startswith(
+    assert describe_memory(prepared.memory).startswith(
         "known when a step is tried: it cannot be estimated without one (DataDependentOutputException: "
     )
 

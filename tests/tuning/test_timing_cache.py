@@ -2,7 +2,6 @@
 
 import importlib
 import json
-import re
 import sys
 from collections.abc import Callable
 from datetime import date
@@ -11,14 +10,15 @@ from pathlib import Path
 import pytest
 
 import gptkit
+from gptkit.cli.run_summary import origin_of
 from gptkit.registry.loader import import_file
 from gptkit.run.prepare import prepare
-from gptkit.tuning.attention_timing import Row
-from gptkit.tuning.timing_cache import file_for, keep_rows, kept, source_hash
+from gptkit.tuning.attention_timing import AttentionTime
+from gptkit.tuning.timing_cache import file_for, load_times, source_hash, store_times
 from tests.attention_timings import Costs, write_auto
 
 KEY = {"torch": "2", "attentions": [{"name": "naive"}, {"name": "wrong"}]}
-ROWS = [Row("naive", 0.25, "", 1024), Row("wrong", None, "it is wrong")]
+TIMES = [AttentionTime("naive", 0.25, "", 1024), AttentionTime("wrong", None, "it is wrong")]
 
 
 @pytest.fixture(autouse=True)
@@ -28,10 +28,10 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_what_was_kept_comes_back_with_its_day(cache: Path) -> None:
-    assert kept(KEY) is None
-    assert keep_rows(KEY, ROWS) == ""
-    assert kept(KEY) == (ROWS, date.today().isoformat())
-    assert kept({**KEY, "torch": "3"}) is None
+    assert load_times(KEY) is None
+    assert store_times(KEY, TIMES) == ""
+    assert load_times(KEY) == (TIMES, date.today())
+    assert load_times({**KEY, "torch": "3"}) is None
     assert [file.parent for file in (cache / "attention").iterdir()] == [cache / "attention"]
 
 
@@ -40,8 +40,8 @@ def changed(**values: object) -> Callable[[str], str]:
 
 
 def with_row(**values: object) -> Callable[[str], str]:
-    row = {"name": "naive", "seconds": 0.25, "why": "", "kept": 1024} | values
-    return changed(rows=[row, {"name": "wrong", "seconds": None, "why": "it is wrong", "kept": 0}])
+    row = {"name": "naive", "seconds": 0.25, "reason": "", "bytes_kept": 1024} | values
+    return changed(times=[row, {"name": "wrong", "seconds": None, "reason": "it is wrong", "bytes_kept": 0}])
 
 
 DAMAGES = {
@@ -52,34 +52,34 @@ DAMAGES = {
     "not UTF-8": lambda text: "\udcff",
     "another key": changed(key={"torch": "3"}),
     "no day": changed(day="yesterday"),
-    "no rows": changed(rows=None),
-    "rows missing": changed(rows=[]),
+    "no rows": changed(times=None),
+    "rows missing": changed(times=[]),
     "another name": with_row(name="sdpa"),
     "time in words": with_row(seconds="0.25"),
     "negative time": with_row(seconds=-1.0),
     "no number": with_row(seconds=float("nan")),
     "endless time": with_row(seconds=float("inf")),
     "neither time nor reason": with_row(seconds=None),
-    "time and reason": with_row(why="it is wrong"),
-    "reason is no text": with_row(why=0, seconds=None),
+    "time and reason": with_row(reason="it is wrong"),
+    "reason is no text": with_row(reason=0, seconds=None),
 }
 
 
 def test_a_whole_file_is_believed_however_it_was_written() -> None:
-    keep_rows(KEY, ROWS)
+    store_times(KEY, TIMES)
     file = file_for(KEY)
     file.write_text(with_row()(file.read_text()))
-    assert kept(KEY) is not None
+    assert load_times(KEY) is not None
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_what_is_damaged_is_not_believed_and_can_be_written_anew(damage: str) -> None:
-    keep_rows(KEY, ROWS)
+    store_times(KEY, TIMES)
     file = file_for(KEY)
     file.write_bytes(DAMAGES[damage](file.read_text()).encode("utf-8", "surrogateescape"))
-    assert kept(KEY) is None
-    assert keep_rows(KEY, ROWS) == ""
-    assert kept(KEY) is not None
+    assert load_times(KEY) is None
+    assert store_times(KEY, TIMES) == ""
+    assert load_times(KEY) is not None
 
 
 def test_a_damaged_file_is_measured_anew_and_written_again(
@@ -90,14 +90,14 @@ def test_a_damaged_file_is_measured_anew_and_written_again(
     (file,) = (cache / "attention").iterdir()
     whole = file.read_bytes()
     file.write_bytes(whole[:100])
-    assert prepare(write_auto(tmp_path)).timings[0].origin == "measured now"
+    assert prepare(write_auto(tmp_path)).timings[0].measured_on is None
     assert file.read_bytes() == whole
 
 
 def test_a_directory_in_its_place_is_no_error(cache: Path) -> None:
     file_for(KEY).mkdir(parents=True)
-    assert kept(KEY) is None
-    assert re.fullmatch(r"it cannot be kept in .*\.json: .+", keep_rows(KEY, ROWS))
+    assert load_times(KEY) is None
+    assert store_times(KEY, TIMES) == "Is a directory"
     assert list((cache / "attention").iterdir()) == [file_for(KEY)]
 
 
@@ -108,7 +108,8 @@ def test_where_nothing_can_be_kept_the_choice_is_made_all_the_same(
     (tmp_path / "cache").write_text("a file")
     (timing,) = prepare(write_auto(tmp_path)).timings
     assert timing.chosen.name == "naive"
-    assert timing.origin.startswith(f"measured now; it cannot be kept in {tmp_path / 'cache'}")
+    assert origin_of(timing).startswith(f"measured now; it cannot be kept in {tmp_path / 'cache'}")
+    assert origin_of(timing).endswith(".json: Not a directory")
 
 
 def test_the_hash_of_a_class_is_that_of_its_file_and_of_those_it_inherits(tmp_path: Path) -> None:
@@ -140,7 +141,7 @@ def test_other_code_of_gptkit_is_measured_anew(tmp_path: Path, monkeypatch: pyte
     more = tmp_path / "more"
     more.mkdir()
     monkeypatch.setattr(gptkit, "__path__", [*gptkit.__path__, str(more)])
-    origins = [prepare(write_auto(tmp_path)).timings[0].origin]
+    days = [prepare(write_auto(tmp_path)).timings[0].measured_on]
     (more / "kernel.py").write_text("faster = True\n")
-    origins += [prepare(write_auto(tmp_path)).timings[0].origin for _ in range(2)]
-    assert [origin == "measured now" for origin in origins] == [True, True, False]
+    days += [prepare(write_auto(tmp_path)).timings[0].measured_on for _ in range(2)]
+    assert days == [None, None, date.today()]

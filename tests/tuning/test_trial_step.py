@@ -9,6 +9,8 @@ import torch
 from gptkit.errors import PluginError, RecipeError
 from gptkit.run.loop import run
 from gptkit.run.prepare import PreparedRun, prepare
+from gptkit.training import train as train_module
+from gptkit.tuning.memory_check import MemoryCheck
 from gptkit.tuning.trial_step import trial_step
 from tests.small import write_recipe
 
@@ -21,7 +23,8 @@ def test_what_no_memory_holds_is_refused_before_anything_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # As where it could not be estimated.
-    monkeypatch.setattr("gptkit.run.prepare.check_memory", lambda *_: "")
+    unknown = MemoryCheck(torch.device("cpu"), 0, None, "not estimated")
+    monkeypatch.setattr("gptkit.run.prepare.check_memory", lambda *_: unknown)
     with pytest.raises(RecipeError) as caught:
         list(run(prepared(tmp_path, "train.batch_size=10000000000000")))
     assert str(caught.value) == (
@@ -88,14 +91,13 @@ def test_memory_that_runs_out_later_is_told_after_saving(tmp_path: Path, monkeyp
 
     def full(*given: Any, **named: Any) -> Any:
         calls.append(1)
-        if len(calls) == 3:
+        # The memory estimate and the trial step are the first two calls.
+        if len(calls) == 5:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return real(*given, **named)
 
-    from gptkit.training.micro_batches import MicroBatch
-
-    real = MicroBatch.loss
-    monkeypatch.setattr(MicroBatch, "loss", full)
+    real = train_module.loss_of
+    monkeypatch.setattr(train_module, "loss_of", full)
     with pytest.raises(PluginError) as caught:
         list(run(prepared(tmp_path)))
     assert str(caught.value).startswith("step 3: 4 sequences in one pass need more memory than cpu has. As many ")

@@ -1,5 +1,3 @@
-"""Attention over all heads in one batched product."""
-
 from jaxtyping import Bool, Float
 from torch import Tensor
 
@@ -8,7 +6,7 @@ from gptkit.nn import SoftmaxAttention, batched_attention
 
 
 class FusedAttention(SoftmaxAttention):
-    """All heads at once: the heads are one more batch axis of the two products."""
+    """All heads at once, in two batched matrix products. Plain PyTorch; stores every score."""
 
     def attend(
         self,
@@ -17,11 +15,10 @@ class FusedAttention(SoftmaxAttention):
         v: Float[Tensor, "B H S D"],
         attn_mask: Bool[Tensor, "..."] | None = None,
     ) -> Float[Tensor, "B H T D"]:
-        """Return the attention of all heads together."""
+        """Compute all heads together."""
         return batched_attention(q, k, v, attn_mask, self.dropout if self.training else 0.0)
 
 
 @hookimpl
 def gptkit_register(register: Register) -> None:
-    """Offer `fused`."""
     register("fused", FusedAttention)

@@ -1,5 +1,3 @@
-"""Attention by PyTorch's own kernels: flash, memory-efficient or cuDNN, whichever suits the input."""
-
 from jaxtyping import Bool, Float
 from torch import Tensor
 
@@ -8,7 +6,7 @@ from gptkit.nn import SoftmaxAttention, sdpa
 
 
 class SdpaAttention(SoftmaxAttention):
-    """PyTorch's `scaled_dot_product_attention`.
+    """PyTorch's `scaled_dot_product_attention`: flash, memory-efficient or cuDNN, whichever suits the input.
 
     Source:
         Dao 2023, arXiv:2307.08691 (the flash kernel).
@@ -21,11 +19,10 @@ class SdpaAttention(SoftmaxAttention):
         v: Float[Tensor, "B H S D"],
         attn_mask: Bool[Tensor, "..."] | None = None,
     ) -> Float[Tensor, "B H T D"]:
-        """Return the attention that PyTorch's kernel for this input computes."""
+        """Compute it by the kernel that PyTorch selects."""
         return sdpa(q, k, v, attn_mask, self.dropout if self.training else 0.0)
 
 
 @hookimpl
 def gptkit_register(register: Register) -> None:
-    """Offer `sdpa`."""
     register("sdpa", SdpaAttention)

@@ -1,17 +1,13 @@
-"""Attention in tiles that stay in a CPU's cache."""
-
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from gptkit.hookspecs import Register, hookimpl
-from gptkit.nn import SoftmaxAttention, batched_attention, sdpa
-from gptkit.nn.dropout import LEVELS
-from gptkit.nn.tiled_attention import tiled_attention
+from gptkit.nn import SoftmaxAttention, attention_in_tiles, batched_attention, sdpa
 
 
 class TiledAttention(SoftmaxAttention):
-    """Tiles of queries, their weights computed again in the backward pass. For training on a CPU, with dropout.
+    """Tiles queries to fit the CPU cache; recomputes weights in backward. For training on a CPU with dropout.
 
     Source:
         Dao et al. 2022, arXiv:2205.14135.
@@ -24,18 +20,15 @@ class TiledAttention(SoftmaxAttention):
         v: Float[Tensor, "B H S D"],
         attn_mask: Bool[Tensor, "..."] | None = None,
     ) -> Float[Tensor, "B H T D"]:
-        """Return the attention, tile by tile."""
-        dropped = round(self.dropout * LEVELS) if self.training else 0
-        # One query, as in decoding, makes no tile. Compiled, the two products and all between them are one loop.
-        if q.shape[2] == 1 and not dropped:
+        """Compute one tile of queries after another."""
+        dropout_p = self.dropout if self.training else 0.0
+        # Decoding has one query and nothing to tile. Compiled, all of `batched_attention` becomes a single loop.
+        if q.shape[2] == 1 and not dropout_p:
             attend = batched_attention if torch.compiler.is_compiling() else sdpa
-            return attend(q, k, v, attn_mask, 0.0)
-        # From PyTorch's own generator, whose seed the caller decides.
-        seed = torch.randint(2**62, ()) if dropped else torch.zeros((), dtype=torch.int64)
-        return tiled_attention(q, k, v, attn_mask, dropped, seed)
+            return attend(q, k, v, attn_mask, dropout_p)
+        return attention_in_tiles(q, k, v, attn_mask, dropout_p)
 
 
 @hookimpl
 def gptkit_register(register: Register) -> None:
-    """Offer `tiled`."""
     register("tiled", TiledAttention)

@@ -1,5 +1,3 @@
-"""The block of GPT-2."""
-
 from jaxtyping import Float
 from torch import Tensor
 
@@ -8,7 +6,7 @@ from gptkit.interfaces import AttentionContext, Block, BlockParts, Dims
 
 
 class PreNormBlock(Block):
-    """Communicate, then compute, each on a normalised copy of the residual stream.
+    """GPT-2's block: attention, then feed-forward, each behind a norm and added to the residual stream.
 
     Source:
         Radford et al. 2019, "Language Models are Unsupervised Multitask Learners", section 2.3.
@@ -31,5 +29,4 @@ class PreNormBlock(Block):
 
 @hookimpl
 def gptkit_register(register: Register) -> None:
-    """Offer `pre_norm`."""
     register("pre_norm", PreNormBlock)

@@ -1,5 +1,3 @@
-"""The offline default: documentation that comes with Python itself."""
-
 import importlib
 
 from gptkit.data import SplitCorpus
@@ -8,13 +6,13 @@ from gptkit.hookspecs import Register, hookimpl
 
 
 class PythonDocsCorpus(SplitCorpus):
-    """The language reference that Python's `help()` shows, about 0.5 MB; differs a little between versions."""
+    """Python's language reference, as `help()` shows it. 0.5 MB, no download; differs between Python versions."""
 
     def read(self) -> str:
-        """Return every topic, in the order of their names.
+        """Return every topic, sorted by name.
 
         Raises:
-            DataError: If this Python came without them, as a few cut-down ones do.
+            DataError: If this Python lacks `pydoc_data.topics`, as some minimal builds do.
         """
         try:
             topics: dict[str, str] = importlib.import_module("pydoc_data.topics").topics
@@ -28,5 +26,4 @@ class PythonDocsCorpus(SplitCorpus):
 
 @hookimpl
 def gptkit_register(register: Register) -> None:
-    """Offer `python_docs`."""
     register("python_docs", PythonDocsCorpus)

@@ -1,5 +1,3 @@
-"""Text from files of one's own."""
-
 import glob
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,16 +9,15 @@ from gptkit.data import SplitCorpus, decode_pieces
 from gptkit.errors import DataError
 from gptkit.hookspecs import Register, hookimpl
 
-# Large enough that decoding takes most of the time, small enough to hold many copies of.
+# Bytes read at once: large enough that decoding takes most of the time, small enough for several copies.
 PIECE = 1 << 22
 
 
 class TextCorpus(SplitCorpus):
-    """The text of a file, of every file in a directory, or of every file that a glob matches.
+    """Your own text: a file, every file in a directory, or every file that a glob matches.
 
-    Files are read in the order of their paths and joined by a newline; those whose names begin with a dot
-    are left out of directories and globs. A file is UTF-8, and every character of it counts: a byte-order mark,
-    CR LF and NUL are characters like any other, and nothing is normalised.
+    Files are sorted by path and joined by a newline. Directories and globs leave out files whose names begin with
+    a dot. Files are UTF-8. Nothing is normalised: a byte-order mark, CR LF and NUL are kept.
 
     Args:
         path: A file, a directory, or a glob such as `books/**/*.txt`. In a recipe, relative to the recipe.
@@ -31,15 +28,15 @@ class TextCorpus(SplitCorpus):
         self.path = path
 
     def read(self) -> str:
-        """Return the text of all the files.
+        """Return the text of all files.
 
         Raises:
-            DataError: If there are none, or one is unreadable, empty or not UTF-8.
+            DataError: If there is no file, or one is unreadable, empty or not UTF-8.
         """
         return "".join(self.pieces())
 
     def pieces(self) -> Iterator[str]:
-        """Yield the text of all the files, a few megabytes at a time."""
+        """Yield the text of all files, a few megabytes at a time."""
         for i, file in enumerate(self.files()):
             between = "\n" if i else ""
             for piece in decode_pieces(read_file(file), str(file)):
@@ -47,12 +44,12 @@ class TextCorpus(SplitCorpus):
                 between = ""
 
     def files(self) -> list[Path]:
-        """Return the files, in the order they are read."""
+        """Return the files, sorted by path; raise DataError if there is none."""
         if self.path.is_file():
             return [self.path]
-        # A directory may have a name that a glob would read otherwise, such as `books[1]`.
+        # Escaped, because a directory may be called `books[1]`.
         pattern = f"{glob.escape(str(self.path))}/**/*" if self.path.is_dir() else str(self.path)
-        # Not Path.glob: it would walk into hidden directories. It may find a file twice: hence the set.
+        # Not Path.glob, which also walks into hidden directories. glob may find a file twice, hence the set.
         found = {Path(name) for name in glob.glob(pattern, recursive=True)}  # noqa: PTH207
         files = sorted(file for file in found if file.is_file())
         if not files:
@@ -62,7 +59,7 @@ class TextCorpus(SplitCorpus):
 
 
 def read_file(file: Path) -> Iterator[bytes]:
-    """Yield what is in a file, in pieces."""
+    """Yield the content of a file in pieces; raise DataError if it is unreadable or empty."""
     try:
         with file.open("rb") as opened:
             if not (piece := opened.read(PIECE)):
@@ -76,5 +73,4 @@ def read_file(file: Path) -> Iterator[bytes]:
 
 @hookimpl
 def gptkit_register(register: Register) -> None:
-    """Offer `text`."""
     register("text", TextCorpus)

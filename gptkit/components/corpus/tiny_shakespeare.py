@@ -1,6 +1,4 @@
-"""The corpus of "Let's build GPT"."""
-
-from gptkit.data import SplitCorpus, decode_utf8, download_once
+from gptkit.data import SplitCorpus, decode_pieces, download_once
 from gptkit.hookspecs import Register, hookimpl
 
 URL = "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt"
@@ -8,9 +6,9 @@ SHA256 = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
 
 
 class TinyShakespeareCorpus(SplitCorpus):
-    """1.1 MB of Shakespeare's plays, 65 distinct characters; downloaded once, checked and kept.
+    """Shakespeare's plays, 1.1 MB of 65 distinct characters. Downloaded once, then read from the cache.
 
-    Kept in `$GPTKIT_CACHE`, or else `gptkit` in the user's cache directory.
+    The cache is `$GPTKIT_CACHE`, or else `gptkit` in the user's cache directory.
 
     Source:
         Karpathy 2015, https://github.com/karpathy/char-rnn.
@@ -20,12 +18,11 @@ class TinyShakespeareCorpus(SplitCorpus):
         """Return the text, downloading it the first time.
 
         Raises:
-            DataError: If it is not there and cannot be downloaded, or is not what it should be.
+            DataError: If it cannot be downloaded, or its SHA-256 is wrong.
         """
-        return decode_utf8(download_once(URL, SHA256, "tiny_shakespeare"), URL)
+        return "".join(decode_pieces([download_once(URL, SHA256, "tiny_shakespeare")], URL))
 
 
 @hookimpl
 def gptkit_register(register: Register) -> None:
-    """Offer `tiny_shakespeare`."""
     register("tiny_shakespeare", TinyShakespeareCorpus)

@@ -1,5 +1,3 @@
-"""The feed-forward of GPT-2."""
-
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
@@ -9,7 +7,7 @@ from gptkit.nn import TwoLayerFeedForward
 
 
 class GeluFeedForward(TwoLayerFeedForward):
-    """Two linear layers with a GELU between, in its exact form.
+    """Two linear layers with a GELU between them, as in GPT-2, in its exact form.
 
     Source:
         Hendrycks and Gimpel 2016, arXiv:1606.08415.
@@ -22,5 +20,4 @@ class GeluFeedForward(TwoLayerFeedForward):
 
 @hookimpl
 def gptkit_register(register: Register) -> None:
-    """Offer `gelu`."""
     register("gelu", GeluFeedForward)

@@ -1,5 +1,3 @@
-"""The feed-forward of the original transformer."""
-
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
@@ -9,7 +7,7 @@ from gptkit.nn import TwoLayerFeedForward
 
 
 class ReluFeedForward(TwoLayerFeedForward):
-    """Two linear layers with a ReLU between.
+    """Two linear layers with a ReLU between them, as in the original transformer.
 
     Source:
         Vaswani et al. 2017, arXiv:1706.03762, equation 2.
@@ -22,5 +20,4 @@ class ReluFeedForward(TwoLayerFeedForward):
 
 @hookimpl
 def gptkit_register(register: Register) -> None:
-    """Offer `relu`."""
     register("relu", ReluFeedForward)

@@ -1,5 +1,3 @@
-"""The feed-forward of Primer."""
-
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
@@ -9,7 +7,7 @@ from gptkit.nn import TwoLayerFeedForward
 
 
 class Relu2FeedForward(TwoLayerFeedForward):
-    """Two linear layers with a squared ReLU between.
+    """Two linear layers with a squared ReLU between them, as in Primer.
 
     Source:
         So et al. 2021, arXiv:2109.08668, section 3.
@@ -22,5 +20,4 @@ class Relu2FeedForward(TwoLayerFeedForward):
 
 @hookimpl
 def gptkit_register(register: Register) -> None:
-    """Offer `relu2`."""
     register("relu2", Relu2FeedForward)

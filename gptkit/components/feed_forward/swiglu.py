@@ -1,5 +1,3 @@
-"""The gated feed-forward of LLaMA."""
-
 from jaxtyping import Float
 from pydantic import PositiveInt
 from torch import Tensor
@@ -11,14 +9,13 @@ from gptkit.nn import Dropout, Linear
 
 
 class SwigluFeedForward(FeedForward):
-    """A linear layer gated by the SiLU of another, then narrowed.
+    """A linear layer gated by the SiLU of another, then narrowed, as in LLaMA.
 
-    Three matrices stand where the others have two, so the width is two thirds of `expand` times the
-    channels, rounded up to a multiple of 8: the same `expand` costs the same.
+    It has three matrices where the others have two. Its hidden width is therefore two thirds of `expand` · n_embd,
+    rounded up to a multiple of 8: with the same `expand` it has about as many weights and costs about as much.
 
     Args:
-        expand: Width of a feed-forward with two matrices that has as many weights, in multiples of the
-            channels.
+        expand: Hidden width of a two-layer feed-forward with as many weights, in multiples of n_embd.
         bias: Whether the layers have biases.
 
     Source:
@@ -33,12 +30,11 @@ class SwigluFeedForward(FeedForward):
         self.resid_dropout = Dropout(dims.dropout)
 
     def forward(self, x: Float[Tensor, "B T C"]) -> Float[Tensor, "B T C"]:
-        """Return every position, transformed."""
+        """Transform each position."""
         gate, value = self.gate_and_value(x).chunk(2, dim=-1)
         return self.resid_dropout(self.narrow(F.silu(gate) * value))
 
 
 @hookimpl
 def gptkit_register(register: Register) -> None:
-    """Offer `swiglu`."""
     register("swiglu", SwigluFeedForward)

@@ -1,5 +1,3 @@
-"""Layer normalisation."""
-
 from jaxtyping import Float
 from pydantic import PositiveFloat
 from torch import Tensor, nn
@@ -9,11 +7,11 @@ from gptkit.interfaces import Dims, Norm
 
 
 class LayerNorm(Norm):
-    """Brings each position to mean 0 and variance 1, then scales and shifts its channels.
+    """Normalises each position to mean 0 and variance 1, then scales and shifts its channels.
 
     Args:
-        eps: Added to the variance, under the root.
-        bias: Whether the channels are shifted.
+        eps: Added to the variance, under the square root.
+        bias: Whether channels are also shifted.
 
     Source:
         Ba et al. 2016, arXiv:1607.06450.
@@ -24,11 +22,10 @@ class LayerNorm(Norm):
         self.norm = nn.LayerNorm(dims.n_embd, eps=eps, bias=bias)
 
     def forward(self, x: Float[Tensor, "B T C"]) -> Float[Tensor, "B T C"]:
-        """Return every position, rescaled."""
+        """Normalise each position."""
         return self.norm(x)
 
 
 @hookimpl
 def gptkit_register(register: Register) -> None:
-    """Offer `layernorm`."""
     register("layernorm", LayerNorm)

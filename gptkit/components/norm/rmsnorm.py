@@ -1,5 +1,3 @@
-"""Root-mean-square normalisation."""
-
 from jaxtyping import Float
 from pydantic import PositiveFloat
 from torch import Tensor, nn
@@ -9,10 +7,10 @@ from gptkit.interfaces import Dims, Norm
 
 
 class RMSNorm(Norm):
-    """Brings each position to root mean square 1, then scales its channels.
+    """Normalises each position to root mean square 1, then scales its channels. No mean, no shift.
 
     Args:
-        eps: Added to the mean square, under the root.
+        eps: Added to the mean square, under the square root.
 
     Source:
         Zhang and Sennrich 2019, arXiv:1910.07467, equation 4.
@@ -23,11 +21,10 @@ class RMSNorm(Norm):
         self.norm = nn.RMSNorm(dims.n_embd, eps=eps)
 
     def forward(self, x: Float[Tensor, "B T C"]) -> Float[Tensor, "B T C"]:
-        """Return every position, rescaled."""
+        """Normalise each position."""
         return self.norm(x)
 
 
 @hookimpl
 def gptkit_register(register: Register) -> None:
-    """Offer `rmsnorm`."""
     register("rmsnorm", RMSNorm)

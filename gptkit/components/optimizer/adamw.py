@@ -1,5 +1,3 @@
-"""Adam with decoupled weight decay."""
-
 import torch
 from pydantic import NonNegativeFloat, PositiveFloat
 
@@ -8,11 +6,11 @@ from gptkit.interfaces import Optimizer, ParameterGroups, Probability
 
 
 class AdamWOptimizer(Optimizer):
-    """`torch.optim.AdamW`, its weights decaying but not its biases and gains, as in nanoGPT.
+    """`torch.optim.AdamW`. Weight decay leaves out biases and gains, as in nanoGPT.
 
     Args:
-        betas: Decay rates of the running means of gradients and of their squares, per step.
-        weight_decay: Share of a weight that a step at learning rate 1 removes.
+        betas: Decay rates per step of the running means of gradients and of squared gradients.
+        weight_decay: Share of a weight that one step at learning rate 1 removes.
 
     Source:
         Loshchilov and Hutter 2019, arXiv:1711.05101, algorithm 2.
@@ -29,7 +27,7 @@ class AdamWOptimizer(Optimizer):
         self.learning_rate, self.betas, self.eps, self.weight_decay = learning_rate, betas, eps, weight_decay
 
     def build(self, groups: ParameterGroups) -> torch.optim.Optimizer:
-        """Return the optimizer."""
+        """Build a fused AdamW."""
         return torch.optim.AdamW(
             [
                 {"params": groups.matrices + groups.embeddings, "weight_decay": self.weight_decay},
@@ -44,5 +42,4 @@ class AdamWOptimizer(Optimizer):
 
 @hookimpl
 def gptkit_register(register: Register) -> None:
-    """Offer `adamw`."""
     register("adamw", AdamWOptimizer)

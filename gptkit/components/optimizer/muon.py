@@ -1,5 +1,3 @@
-"""Muon for the matrices, AdamW for the rest."""
-
 import torch
 from pydantic import NonNegativeFloat, PositiveFloat
 
@@ -9,14 +7,14 @@ from gptkit.optim import TogetherOptimizer
 
 
 class MuonOptimizer(Optimizer):
-    """`torch.optim.Muon` for the matrices of the blocks, `torch.optim.AdamW` for everything else.
+    """`torch.optim.Muon` for the matrices of the blocks, `torch.optim.AdamW` for all other parameters.
 
-    Muon's steps are scaled to the size of AdamW's, so that one learning rate serves both.
+    Muon's updates are scaled to the size of AdamW's, so that one learning rate suits both.
 
     Args:
-        momentum: Decay rate of Muon's running mean of gradients, per step.
-        betas: Decay rates of AdamW's running means of gradients and of their squares, per step.
-        weight_decay: Share of a weight that a step at learning rate 1 removes; none of a bias or gain.
+        momentum: Decay rate per step of Muon's running mean of gradients.
+        betas: Decay rates per step of AdamW's running means of gradients and of squared gradients.
+        weight_decay: Share of a weight that one step at learning rate 1 removes. Biases and gains do not decay.
 
     Source:
         Jordan et al. 2024, https://kellerjordan.github.io/posts/muon; the scaling is equation 4 of
@@ -36,7 +34,7 @@ class MuonOptimizer(Optimizer):
         self.eps, self.weight_decay = eps, weight_decay
 
     def build(self, groups: ParameterGroups) -> torch.optim.Optimizer:
-        """Return both optimizers as one."""
+        """Build both optimizers, joined into one."""
         matrices = [weight for weight in groups.matrices if weight.ndim == 2]
         others = groups.embeddings + [weight for weight in groups.matrices if weight.ndim != 2]
         muon = torch.optim.Muon(
@@ -61,5 +59,4 @@ class MuonOptimizer(Optimizer):
 
 @hookimpl
 def gptkit_register(register: Register) -> None:
-    """Offer `muon`."""
     register("muon", MuonOptimizer)

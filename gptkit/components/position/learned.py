@@ -1,5 +1,3 @@
-"""A learned vector for each position."""
-
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -10,7 +8,7 @@ from gptkit.nn import Embedding
 
 
 class LearnedPosition(Position):
-    """Adds to each embedding a learned vector of its position.
+    """Adds a learned vector for its position to each embedding, as in GPT-2.
 
     Source:
         Gehring et al. 2017, arXiv:1705.03122, section 3.1.
@@ -28,5 +26,4 @@ class LearnedPosition(Position):
 
 @hookimpl
 def gptkit_register(register: Register) -> None:
-    """Offer `learned`."""
     register("learned", LearnedPosition)

@@ -1,11 +1,9 @@
-"""The same learning rate throughout."""
-
 from gptkit.hookspecs import Register, hookimpl
 from gptkit.interfaces import Schedule
 
 
 class ConstantSchedule(Schedule):
-    """The learning rate that the optimizer was given, at every step."""
+    """The optimizer's own learning rate at every step."""
 
     def __call__(self, step: int) -> float:
         """Return 1."""
@@ -14,5 +12,4 @@ class ConstantSchedule(Schedule):
 
 @hookimpl
 def gptkit_register(register: Register) -> None:
-    """Offer `constant`."""
     register("constant", ConstantSchedule)

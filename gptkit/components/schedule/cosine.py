@@ -1,5 +1,3 @@
-"""Half a cosine from the peak to the floor."""
-
 import math
 
 from pydantic import NonNegativeInt
@@ -10,11 +8,11 @@ from gptkit.optim import WarmupSchedule
 
 
 class CosineSchedule(WarmupSchedule):
-    """Rises in a straight line to 1, then falls along half a cosine to `floor`.
+    """Linear warm-up to the full rate, then decay along half a cosine to `floor`.
 
     Args:
-        warmup: Steps spent rising; fewer than the run has.
-        floor: Factor at the end.
+        warmup: Steps of warm-up; fewer than the run has.
+        floor: Factor at the last step.
 
     Raises:
         ValueError: If `warmup` is not below `total`.
@@ -28,11 +26,10 @@ class CosineSchedule(WarmupSchedule):
         self.floor = floor
 
     def after_warmup(self, progress: float) -> float:
-        """Return the height of the half cosine."""
+        """Follow half a cosine from 1 to `floor`."""
         return self.floor + (1 - self.floor) * (1 + math.cos(math.pi * progress)) / 2
 
 
 @hookimpl
 def gptkit_register(register: Register) -> None:
-    """Offer `cosine`."""
     register("cosine", CosineSchedule)

@@ -1,5 +1,3 @@
-"""Warm-up, stable, decay."""
-
 from typing import Annotated
 
 from pydantic import Field, NonNegativeInt
@@ -10,18 +8,18 @@ from gptkit.optim import WarmupSchedule
 
 
 class WsdSchedule(WarmupSchedule):
-    """Rises in a straight line to 1, stays there, then falls in a straight line to `floor`.
+    """Warm-up, stable, decay: linear warm-up to the full rate, constant, then linear decay to `floor`.
 
     Args:
-        warmup: Steps spent rising; fewer than the run has.
-        decay: Share of the steps after the warm-up that are spent falling.
-        floor: Factor at the end.
+        warmup: Steps of warm-up; fewer than the run has.
+        decay: Share of the steps after the warm-up that the decay takes.
+        floor: Factor at the last step.
 
     Raises:
         ValueError: If `warmup` is not below `total`.
 
     Source:
-        Hu et al. 2024, arXiv:2404.06395, section 4; the straight fall is Hägele et al. 2024, arXiv:2405.18392.
+        Hu et al. 2024, arXiv:2404.06395, section 4; the linear decay is from Hägele et al. 2024, arXiv:2405.18392.
     """
 
     def __init__(
@@ -36,11 +34,10 @@ class WsdSchedule(WarmupSchedule):
         self.decay, self.floor = decay, floor
 
     def after_warmup(self, progress: float) -> float:
-        """Return 1 until the decay begins, then the height of the straight line."""
+        """Return 1 until the decay begins, then fall linearly to `floor`."""
         return self.floor + (1 - self.floor) * min(1.0, (1 - progress) / self.decay)
 
 
 @hookimpl
 def gptkit_register(register: Register) -> None:
-    """Offer `wsd`."""
     register("wsd", WsdSchedule)

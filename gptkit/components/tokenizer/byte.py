@@ -1,5 +1,3 @@
-"""One token for each byte of UTF-8."""
-
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +9,7 @@ from gptkit.interfaces import Tokenizer
 
 
 class ByteTokenizer(Tokenizer):
-    """The 256 bytes: any text can be encoded, whatever it was trained on."""
+    """One token for each byte of UTF-8: 256 tokens, and any text can be encoded."""
 
     @property
     def vocab_size(self) -> int:
@@ -23,15 +21,15 @@ class ByteTokenizer(Tokenizer):
         return list(text.encode("utf-8"))
 
     def encode_array(self, text: str) -> Integer[np.ndarray, " N"]:
-        """Return what `encode` returns, as an array."""
+        """Return the bytes of the text in UTF-8, as an array."""
         return np.frombuffer(text.encode("utf-8"), dtype=np.uint8)
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Return the text of some bytes, with U+FFFD where they are not UTF-8."""
+        """Return the text of the bytes, with U+FFFD where they are not UTF-8."""
         return bytes(ids).decode("utf-8", errors="replace")
 
     def to_json(self) -> dict[str, Any]:
-        """Return nothing: all byte tokenizers are the same."""
+        """Return an empty dict: all byte tokenizers are the same."""
         return {}
 
     @classmethod
@@ -42,5 +40,4 @@ class ByteTokenizer(Tokenizer):
 
 @hookimpl
 def gptkit_register(register: Register) -> None:
-    """Offer `byte`."""
     register("byte", ByteTokenizer)

@@ -1,5 +1,3 @@
-"""One token for each character."""
-
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any
@@ -10,14 +8,14 @@ from jaxtyping import Integer
 from gptkit.hookspecs import Register, hookimpl
 from gptkit.interfaces import Tokenizer
 
-# How many characters of the vocabulary a message shows: those of any alphabet, not all of Chinese.
+# An error lists at most so many characters of the vocabulary: enough for any alphabet, not for all of Chinese.
 LISTED = 256
 # One more than the largest code point of Unicode.
 CODE_POINTS = 0x110000
 
 
 class CharTokenizer(Tokenizer):
-    """The distinct characters of a text, in the order of their code points."""
+    """One token for each distinct character of the corpus, sorted by code point."""
 
     def __init__(self, text: Iterable[str]) -> None:
         super().__init__(text)
@@ -36,33 +34,33 @@ class CharTokenizer(Tokenizer):
         """Return the id of each character.
 
         Raises:
-            ValueError: If a character is not in the vocabulary; lists those that are.
+            ValueError: If a character is not in the vocabulary; the message lists those that are.
         """
         try:
             return [self.ids[character] for character in text]
-        except KeyError as unknown:
-            raise self.refusal(text, text.index(unknown.args[0])) from None
+        except KeyError as error:
+            raise self.unknown_character(text, text.index(error.args[0])) from None
 
     @cached_property
     def table(self) -> Integer[np.ndarray, " N"]:
-        """The id of each code point, or -1 where it is not in the vocabulary."""
+        """The id of each code point; -1 where it is not in the vocabulary."""
         table = np.full(CODE_POINTS, -1, dtype=np.int32)
         table[[ord(character) for character in self.characters]] = np.arange(self.vocab_size)
         return table
 
     def encode_array(self, text: str) -> Integer[np.ndarray, " N"]:
-        """Return what `encode` returns, as an array.
+        """Return the id of each character, as an array.
 
         Raises:
             ValueError: As `encode` does.
         """
         ids = self.table[code_points(text)]
         if len(ids) and ids.min() < 0:
-            raise self.refusal(text, int(ids.argmin()))
+            raise self.unknown_character(text, int(ids.argmin()))
         return ids
 
-    def refusal(self, text: str, position: int) -> ValueError:
-        """Return what to say of a character that is not in the vocabulary."""
+    def unknown_character(self, text: str, position: int) -> ValueError:
+        """Return the error for a character that is not in the vocabulary."""
         more = f" and {self.vocab_size - LISTED:,} more" if self.vocab_size > LISTED else ""
         return ValueError(
             f"character {text[position]!r} at position {position} is not in the vocabulary of "
@@ -70,11 +68,11 @@ class CharTokenizer(Tokenizer):
         )
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Return the characters of some ids."""
+        """Return the characters of the ids."""
         return "".join(self.characters[i] for i in ids)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the vocabulary, in the order of its ids."""
+        """Return the vocabulary, sorted by id."""
         return {"characters": "".join(self.characters)}
 
     @classmethod
@@ -90,5 +88,4 @@ def code_points(text: str) -> Integer[np.ndarray, " N"]:
 
 @hookimpl
 def gptkit_register(register: Register) -> None:
-    """Offer `char`."""
     register("char", CharTokenizer)

@@ -1,5 +1,4 @@
-"""What `gptkit new` begins with: for each kind a small part that holds its contract, a recipe and a package.
+"""Templates of `gptkit new`: for each kind a small part that passes its contract, and a recipe and a package.
 
-Every file is a plugin as it stands, its part called `mine` and its class `Mine…`; what is written for somebody has
-the names that he chose instead.
+Every file is a working plugin. Its part is called `mine` and its class `Mine…`; `gptkit new` replaces these names.
 """

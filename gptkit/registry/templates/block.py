@@ -1,4 +1,4 @@
-"""A block to start from: a norm before each part, and one after it."""
+"""A block to start from: a norm before and after each part."""
 
 from jaxtyping import Float
 from torch import Tensor
@@ -8,13 +8,14 @@ from gptkit.interfaces import AttentionContext, Block, BlockParts, Dims
 
 
 class MineBlock(Block):
-    """Communicate, then compute, each on a normalised copy of the residual stream and normalised again.
+    """Attention, then feed-forward, each with a norm before and after it, added to the residual stream.
 
-    Change: how many parts there are and how they are wired: each call of `parts` makes a new one, as the recipe
-    chose it. Options are keyword-only, annotated parameters of the constructor. A block with another number of
-    attentions than one also overrides `new_cache`.
+    Change: which parts there are and how they are wired. Each call of a field of `parts` builds a new part, as the
+    recipe chose it. Your own options are keyword-only, annotated parameters of the constructor. A block with no
+    attention, or with several, also overrides `new_cache`.
 
-    Promised: the attention is handed `ctx`, so that a cache changes nothing; batch rows do not see one another.
+    Promised: `ctx` is passed to the attention, so that generating with a cache gives the same text; rows of a
+    batch do not affect each other.
 
     Source:
         Ding et al. 2021, arXiv:2105.13290 (Sandwich-LN).

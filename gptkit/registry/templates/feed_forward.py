@@ -1,4 +1,4 @@
-"""A feed-forward to start from: two layers with a SiLU between."""
+"""A feed-forward to start from: two layers with a SiLU between them."""
 
 from jaxtyping import Float
 from pydantic import PositiveInt
@@ -11,15 +11,15 @@ from gptkit.nn import Dropout, Linear
 
 
 class MineFeedForward(FeedForward):
-    """Widens, takes the SiLU, narrows.
+    """Two linear layers with a SiLU between them.
 
-    Change: anything between the input and the output, and the options, which are the keyword-only, annotated
-    parameters of the constructor.
+    Change: anything between input and output. Your own options are keyword-only, annotated parameters of the
+    constructor.
 
-    Promised: each position is transformed alone, whatever stands at the others, and dropout acts in training only.
+    Promised: each position is transformed independently of the others, and dropout acts in training only.
 
     Args:
-        expand: Width between the layers, in multiples of the channels.
+        expand: Width of the hidden layer, in multiples of n_embd.
         bias: Whether the layers have biases.
 
     Source:
@@ -33,7 +33,7 @@ class MineFeedForward(FeedForward):
         self.resid_dropout = Dropout(dims.dropout)
 
     def forward(self, x: Float[Tensor, "B T C"]) -> Float[Tensor, "B T C"]:
-        """Return every position, transformed."""
+        """Transform each position."""
         hidden = F.silu(self.widen(x))  # (B, T, C) -> (B, T, expand·C)
         return self.resid_dropout(self.narrow(hidden))  # (B, T, C)
 

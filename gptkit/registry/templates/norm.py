@@ -1,4 +1,4 @@
-"""A norm to start from: by the mean absolute value."""
+"""A norm to start from: divides by the mean absolute value."""
 
 import torch
 from jaxtyping import Float
@@ -10,12 +10,12 @@ from gptkit.interfaces import Dims, Norm
 
 
 class MineNorm(Norm):
-    """Brings each position to mean absolute value 1, then scales its channels.
+    """Normalises each position to mean absolute value 1, then scales its channels.
 
-    Change: what a position is divided by, and the options, which are the keyword-only, annotated parameters of the
+    Change: what a position is divided by. Your own options are keyword-only, annotated parameters of the
     constructor.
 
-    Promised: each position is rescaled alone, and one of zeros stays finite.
+    Promised: each position is rescaled independently of the others, and a position of zeros stays finite.
 
     Args:
         eps: Added to the mean absolute value.
@@ -27,7 +27,7 @@ class MineNorm(Norm):
         self.gain = nn.Parameter(torch.ones(dims.n_embd))
 
     def forward(self, x: Float[Tensor, "B T C"]) -> Float[Tensor, "B T C"]:
-        """Return every position, rescaled."""
+        """Normalise each position."""
         size = x.abs().mean(dim=-1, keepdim=True)  # (B, T, 1)
         return self.gain * (x / (size + self.eps))  # (C) * (B, T, C)
 

@@ -1,4 +1,4 @@
-"""An optimizer to start from: gradient descent with momentum, its weights decaying."""
+"""An optimizer to start from: gradient descent with momentum and weight decay."""
 
 from collections.abc import Callable
 
@@ -10,17 +10,17 @@ from gptkit.interfaces import Optimizer, ParameterGroups, Probability
 
 
 class MineOptimizer(Optimizer):
-    """Gradient descent with Nesterov's momentum; weights decay, but not biases and gains.
+    """Gradient descent with Nesterov momentum. Weight decay leaves out biases and gains.
 
-    Change: what `build` returns, any `torch.optim.Optimizer`, and the options, which are the keyword-only,
-    annotated parameters of the constructor.
+    Change: what `build` returns, which may be any `torch.optim.Optimizer`. To join several into one, use
+    `gptkit.optim.TogetherOptimizer`. Your own options are keyword-only, annotated parameters of the constructor.
 
-    Promised: every parameter is in exactly one group, whose `lr` the schedule scales; and what `state_dict` saved,
-    `load_state_dict` brings back, so that training goes on bit for bit.
+    Promised: every parameter is in exactly one group, whose `lr` the schedule scales. `load_state_dict` restores
+    what `state_dict` saved, so that a resumed run continues bit for bit.
 
     Args:
-        momentum: Share of its last step that a weight goes again.
-        weight_decay: Share of a weight that a step at learning rate 1 removes.
+        momentum: Share of its last update that a weight's next one repeats.
+        weight_decay: Share of a weight that one step at learning rate 1 removes.
 
     Source:
         Loshchilov and Hutter 2019, arXiv:1711.05101, algorithm 1.
@@ -36,7 +36,7 @@ class MineOptimizer(Optimizer):
         self.learning_rate, self.momentum, self.weight_decay = learning_rate, momentum, weight_decay
 
     def build(self, groups: ParameterGroups) -> torch.optim.Optimizer:
-        """Return the optimizer."""
+        """Build the optimizer."""
         return DecayingSGD(
             [
                 {"params": groups.matrices + groups.embeddings, "decay": self.weight_decay},
@@ -49,11 +49,11 @@ class MineOptimizer(Optimizer):
 
 
 class DecayingSGD(torch.optim.SGD):
-    """`torch.optim.SGD` whose weights decay by themselves, not by way of the gradient and its momentum."""
+    """`torch.optim.SGD` with decoupled weight decay: it does not pass through gradient and momentum."""
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """Let the weights decay, then take a step."""
+        """Decay the weights, then take a step."""
         for group in self.param_groups:
             for weight in group["params"]:
                 if weight.grad is not None:

@@ -1,19 +1,19 @@
-"""A schedule to start from: a straight line down."""
+"""A schedule to start from: linear decay."""
 
 from gptkit.hookspecs import Register, hookimpl
 from gptkit.interfaces import Probability, Schedule
 
 
 class MineSchedule(Schedule):
-    """Falls in a straight line from 1 to `floor`.
+    """Linear decay from 1 to `floor`.
 
-    Change: what a call returns. Options are the keyword-only, annotated parameters of the constructor. For a
-    schedule that first rises, inherit `gptkit.optim.WarmupSchedule`, which has the option `warmup`.
+    Change: what a call returns. Your own options are keyword-only, annotated parameters of the constructor. For a
+    schedule with warm-up, inherit `gptkit.optim.WarmupSchedule`, which has the option `warmup`.
 
     Promised: the factor depends on the step alone, and is finite and never negative from step 0 to step `total`.
 
     Args:
-        floor: Factor at the end.
+        floor: Factor at the last step.
     """
 
     def __init__(self, total: int, *, floor: Probability = 0.0) -> None:
@@ -21,7 +21,7 @@ class MineSchedule(Schedule):
         self.total, self.floor = total, floor
 
     def __call__(self, step: int) -> float:
-        """Return the height of the straight line."""
+        """Return the factor of a step, counted from 0."""
         return self.floor + (1 - self.floor) * (1 - step / self.total)
 
 

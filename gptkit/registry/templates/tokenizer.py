@@ -1,4 +1,4 @@
-"""A tokenizer to start from: frequent words, and characters for the rest."""
+"""A tokenizer to start from: frequent words, and single characters for the rest."""
 
 import re
 from collections import Counter
@@ -14,27 +14,28 @@ PIECE = re.compile(r"\w+|\W")
 
 
 class MineTokenizer(Tokenizer):
-    """The most frequent words of a text, and every single character in it to spell the other words with.
+    """One token for each frequent word of the corpus, and for each of its characters, which spell all other words.
 
-    Change: how a text falls into tokens. Options are the keyword-only, annotated parameters of the constructor.
+    Change: how text is split into tokens. Your own options are keyword-only, annotated parameters of the
+    constructor.
 
-    Promised: `decode` undoes `encode` for every text that `encode` takes, and `encode` raises ValueError for the
-    others. `to_json` holds all that `from_json` needs for the same ids.
+    Promised: `decode` reverses `encode`. `encode` raises ValueError for text that the vocabulary cannot express. A
+    tokenizer restored from `to_json` by `from_json` gives the same ids.
 
     Args:
-        words: The most words that get tokens of their own.
+        words: Most words that get their own token.
     """
 
     def __init__(self, text: Iterable[str], *, words: NonNegativeInt = 1000) -> None:
         super().__init__(text)
-        whole = "".join(text)
-        counts = Counter(piece for piece in PIECE.findall(whole) if len(piece) > 1)
-        # By count, then alphabet: the same text gives the same ids each time.
+        corpus = "".join(text)
+        counts = Counter(piece for piece in PIECE.findall(corpus) if len(piece) > 1)
+        # By count, then alphabetically: the same text always gives the same ids.
         frequent = sorted(counts, key=lambda word: (-counts[word], word))[:words]
-        self.number(sorted(set(whole)) + frequent)
+        self.number(sorted(set(corpus)) + frequent)
 
     def number(self, tokens: list[str]) -> None:
-        """Give each token its place in the list as its id."""
+        """Number the tokens in the order of the list."""
         self.tokens = tokens
         self.ids = {token: i for i, token in enumerate(tokens)}
 
@@ -44,10 +45,10 @@ class MineTokenizer(Tokenizer):
         return len(self.tokens)
 
     def encode(self, text: str) -> list[int]:
-        """Return the ids of frequent words, and of the characters of all else.
+        """Return the ids of frequent words, and of the characters of all other words.
 
         Raises:
-            ValueError: If a character was not in the text that the vocabulary is made of.
+            ValueError: If a character is not in the vocabulary.
         """
         if unknown := sorted(set(text) - self.ids.keys()):
             raise ValueError(f"not in the vocabulary of {self.vocab_size:,} tokens: {''.join(unknown)!r}")
@@ -55,11 +56,11 @@ class MineTokenizer(Tokenizer):
         return [self.ids[token] for tokens in pieces for token in tokens]
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Return the words and characters of some ids."""
+        """Return the text of the ids."""
         return "".join(self.tokens[i] for i in ids)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the tokens, in the order of their ids."""
+        """Return the tokens, sorted by id."""
         return {"tokens": self.tokens}
 
     @classmethod

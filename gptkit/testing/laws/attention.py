@@ -1,4 +1,4 @@
-"""Laws of every attention, and of every block, which is as blind to the future as the attention in it."""
+"""Laws of every attention, and of every block, which is as causal as the attention in it."""
 
 from dataclasses import replace
 
@@ -12,22 +12,22 @@ from gptkit.testing.weights import draw_weights
 
 
 def never_reads_the_future(build: Build[Attention | Block], case: Case) -> None:
-    """Assert that no position depends on a later one."""
+    """Assert that the output at a position does not depend on later positions."""
     part, x = case.build(build), case.x()
     draw_weights(part, case)
     other = case.scale * case.draw("another future", *x.shape)
     y = part(x)
-    # Each of a few positions; of many, those at which a mistake would begin.
+    # In a short input, every position; in a long one, those at which mistakes begin.
     for t in range(1, case.T) if case.T < 10 else (1, case.T // 2, case.T - 1):
         changed = part(torch.cat((x[:, :t], other[:, t:]), dim=1))
         assert_equal(
-            changed[:, :t], y[:, :t], f"the output before position {t}, from which on the input changed", case
+            changed[:, :t], y[:, :t], f"the output before position {t}, where the input starts to differ", case
         )
 
 
 def reads_the_past(build: Build[Attention | Block], case: Case) -> None:
-    """Assert that a position depends on the one before it: what mixes nothing is no attention."""
-    # With options as they are: a window of one position is a choice.
+    """Assert that the output at a position depends on the position before it."""
+    # With the options' defaults: a window of one position would be a valid choice.
     case = replace(case, options=())
     part, x = case.build(build), case.x()
     draw_weights(part, case)
@@ -37,7 +37,7 @@ def reads_the_past(build: Build[Attention | Block], case: Case) -> None:
 
 
 def constant_input_stays_constant(build: Build[Attention], case: Case) -> None:
-    """Assert that where all positions hold the same, all get the same: weights sum to one at each position."""
+    """Assert that an input that is the same at every position gives the same output at every position."""
     part, x = case.build(build), case.x()[:, :1].expand(-1, case.T, -1)
     draw_weights(part, case)
     y = part(x)
@@ -45,7 +45,7 @@ def constant_input_stays_constant(build: Build[Attention], case: Case) -> None:
 
 
 def honours_attn_mask(build: Build[Attention | Block], case: Case) -> None:
-    """Assert that of two texts packed into one sequence, neither sees the other where the place hides it."""
+    """Assert that two texts packed into one sequence do not see each other if `ctx.attn_mask` separates them."""
     part, x = case.build(build), case.x()
     draw_weights(part, case)
     for start in range(1, case.T):
@@ -53,17 +53,18 @@ def honours_attn_mask(build: Build[Attention | Block], case: Case) -> None:
         attn_mask = (second == second[:, None]).tril()  # (T, S)
         found = part(x, AttentionContext(attn_mask=attn_mask))
         alone = torch.cat((part(x[:, :start]), part(x[:, start:])), dim=1)
-        assert_equal(found, alone, f"the output where position {start} begins another text", case)
+        assert_equal(found, alone, f"the output when position {start} starts another text", case)
 
 
 def uses_its_context(build: Build[Attention | Block], case: Case) -> None:
-    """Assert that queries and keys are turned by the position, from the place's first token on."""
+    """Assert that queries and keys are rotated by `ctx.position`, counting from `ctx.start_pos`."""
     case = replace(case, options=())
     part, x = case.build(build), case.x()
     draw_weights(part, case)
-    turn = PositionByScale(case.dims())
-    plain, rotated, later = part(x), part(x, AttentionContext(position=turn)), part(x, AttentionContext(2, turn))
+    position = PositionByScale(case.dims())
+    plain = part(x)
+    rotated, later = (part(x, AttentionContext(start_pos, position)) for start_pos in (0, 2))
     if rotated.equal(plain):
-        raise AssertionError(f"the output is the same with a position that turns queries and keys ({case})")
+        raise AssertionError(f"the output is the same with a position that rotates queries and keys ({case})")
     if later.equal(rotated):
-        raise AssertionError(f"the output is the same wherever the first token stands ({case})")
+        raise AssertionError(f"the output is the same whatever `start_pos` is ({case})")

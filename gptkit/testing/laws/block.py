@@ -16,7 +16,7 @@ from gptkit.testing.laws.module import keeps_shape_and_dtype
 
 
 class RunningMean(Attention):
-    """The mean of all positions up to one: an attention that shares nothing with ours but its interface."""
+    """The mean of all positions so far: an attention that shares only the interface with the built-in ones."""
 
     def __init__(self, dims: Dims) -> None:
         super().__init__(dims)
@@ -30,52 +30,52 @@ class RunningMean(Attention):
         return self.values(x).cumsum(dim=1) / count
 
     def new_cache(self, batch_size: int, length: int) -> LayerCache:
-        """Return a memory that is not used."""
+        """Return a cache that is never used."""
         return KVCache(batch_size, 1, length, 1, like=self.values.weight)
 
 
 class Halved(FeedForward):
-    """Half of each number."""
+    """Halves each number."""
 
     def forward(self, x: Float[Tensor, "B T C"]) -> Float[Tensor, "B T C"]:
-        """Return every position, halved."""
+        """Return half the input."""
         return x / 2
 
 
 class Shifted(Norm):
-    """Each number, and a little more."""
+    """Adds a constant to each number."""
 
     def forward(self, x: Float[Tensor, "B T C"]) -> Float[Tensor, "B T C"]:
-        """Return every position, shifted."""
+        """Return the input, shifted."""
         return x + 0.1
 
 
 def takes_any_parts(build: Build[Block], case: Case) -> None:
-    """Assert that a block works with parts that have nothing but their interfaces."""
+    """Assert that a block works with any parts that implement the interfaces."""
 
-    def with_strangers(dims: Dims, **options: int) -> Block:
+    def with_foreign_parts(dims: Dims, **options: int) -> Block:
         return build(dims, parts=BlockParts(RunningMean, Halved, Shifted), **options)
 
-    keeps_shape_and_dtype(with_strangers, case)
+    keeps_shape_and_dtype(with_foreign_parts, case)
 
 
 def uses_the_parts_it_is_given(build: Build[Block], case: Case) -> None:
-    """Assert that a block holds the parts that it was given, and no attention, feed-forward or norm besides."""
+    """Assert that a block uses the parts that it is given and makes no attention, feed-forward or norm itself."""
     built: list[nn.Module] = []
 
-    def listed(part: type[nn.Module], dims: Dims) -> Any:
+    def recorded(part: type[nn.Module], dims: Dims) -> Any:
         built.append(part(dims))
         return built[-1]
 
-    parts = BlockParts(*(partial(listed, part) for part in (RunningMean, GeluFeedForward, LayerNorm)))
+    parts = BlockParts(*(partial(recorded, part) for part in (RunningMean, GeluFeedForward, LayerNorm)))
     block = build(case.dims(), parts=parts, **dict(case.options))
     given = {inner for part in built for inner in part.modules()}
     for name, module in block.named_modules():
         if isinstance(module, Attention | FeedForward | Norm) and module not in given:
             raise AssertionError(
-                f"{name} is a {type(module).__name__} of its own making: ask `parts` for it ({case})"
+                f"it makes {name}, a {type(module).__name__}, itself: take it from `parts` ({case})"
             )
     if forgotten := [type(part).__name__ for part in built if part not in set(block.modules())]:
         raise AssertionError(
-            f"it asks for a {forgotten[0]} and does not keep it: it would not be trained ({case})"
+            f"it asks `parts` for a {forgotten[0]} and does not keep it: it would not be trained ({case})"
         )

@@ -1,4 +1,4 @@
-"""Laws of what an attention or a block remembers: generation token by token gives what one pass over all gives."""
+"""Laws of the cache of an attention or a block: decoding token by token equals one pass over all tokens."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,42 +17,42 @@ from gptkit.testing.weights import draw_weights
 
 
 def cache_changes_nothing(build: Build[Attention | Block], case: Case) -> None:
-    """Assert that one pass over some tokens and one for each further one give what a pass over all gives."""
-    goes_on(build, case, None, first_on_device=False)
+    """Assert that decoding with a cache gives the output of one pass over all tokens."""
+    assert_decodes(build, case, None, start_on_device=False)
 
 
 def cache_keeps_positions(build: Build[Attention | Block], case: Case) -> None:
-    """Assert the same where queries and keys are turned by their position, and where that stays on the device."""
+    """Assert that decoding with a cache rotates by the right positions, with `start_pos` on host or device."""
     position = PositionByScale(case.dims())
-    for first_on_device in (False, True):
-        goes_on(build, case, position, first_on_device=first_on_device)
+    for start_on_device in (False, True):
+        assert_decodes(build, case, position, start_on_device=start_on_device)
 
 
-def goes_on(
-    build: Build[Attention | Block], case: Case, position: Position | None, *, first_on_device: bool
+def assert_decodes(
+    build: Build[Attention | Block], case: Case, position: Position | None, *, start_on_device: bool
 ) -> None:
-    """Assert that passes behind a memory give what one pass over all tokens gives.
+    """Assert that decoding with a cache gives the output of one pass over all tokens.
 
     Args:
-        first_on_device: Whether the position of a pass's first token is a tensor, so that nothing waits for it.
+        start_on_device: Whether `start_pos` is a tensor, so that the host need not wait for it.
     """
     part, x = case.build(build), case.x()
     draw_weights(part, case)
     whole = part(x, AttentionContext(position=position))
-    # What a memory holds before anything was written must not come through.
+    # Slots that were never written must not affect the output.
     with uninitialised_is_nan():
         cache = part.new_cache(case.B, slots_of(case))
     with torch.no_grad():
         for start, end in passes(case.T):
-            start_pos = torch.tensor(start, device=case.device) if first_on_device else start
+            start_pos = torch.tensor(start, device=case.device) if start_on_device else start
             found = part(
                 x[:, start:end], AttentionContext(start_pos, position, cache, cached_mask(start, end, case))
             )
-            assert_equal(found, whole[:, start:end], f"positions {start} to {end - 1} behind a memory", case)
+            assert_equal(found, whole[:, start:end], f"positions {start} to {end - 1}, decoded with a cache", case)
 
 
 def caches_are_apart(build: Build[Attention | Block], case: Case) -> None:
-    """Assert that two sequences written in turn, each with a memory of its own, do not see each other."""
+    """Assert that two sequences decoded in alternation, each with its own cache, do not affect each other."""
     part = case.build(build)
     draw_weights(part, case)
     sequences = [case.x(), case.scale * case.draw("another sequence", case.B, case.T, case.C)]
@@ -62,13 +62,13 @@ def caches_are_apart(build: Build[Attention | Block], case: Case) -> None:
         for t in range(case.T):
             for n, (x, cache, whole) in enumerate(zip(sequences, caches, wholes, strict=True)):
                 found = part(x[:, t : t + 1], AttentionContext(t, None, cache, cached_mask(t, t + 1, case)))
-                what = f"position {t} of sequence {n}, written in turn with another"
+                what = f"position {t} of sequence {n}, decoded in alternation with another"
                 assert_equal(found, whole[:, t : t + 1], what, case)
 
 
 def decoding_waits_for_nothing(build: Build[Attention | Block], case: Case) -> None:
-    """Assert that a pass of one token behind a memory never asks the device for a number."""
-    # Tensors of this device have no numbers, and raise when they are asked for one.
+    """Assert that decoding one token with a cache never synchronises with the device."""
+    # Meta tensors hold no data: reading one raises where a device would make the host wait.
     case = replace(case, device=torch.device("meta"))
     part, x = case.build(build), case.x()
     cache = part.new_cache(case.B, slots_of(case))
@@ -76,21 +76,21 @@ def decoding_waits_for_nothing(build: Build[Attention | Block], case: Case) -> N
     try:
         part(x[:, :1], ctx)
     except RuntimeError as error:
-        raise AssertionError(f"decoding waits for the device: {error} ({case})") from error
+        raise AssertionError(f"decoding makes the host wait for the device: {error} ({case})") from error
 
 
 def passes(T: int) -> Iterator[tuple[int, int]]:
-    """Yield the first position and the end of each pass: half of the tokens, two more, then one by one."""
+    """Yield start and end of each pass: half of the tokens, then two, then one at a time."""
     half = (T + 1) // 2
     return pairwise(sorted({0, half, *range(min(half + 2, T), T + 1)}))
 
 
 def slots_of(case: Case) -> int:
-    """Return the length of a memory: that of the tokens, and one more where the context is longer than they."""
+    """Return the length of a cache: that of the input, plus one slot where the context is longer."""
     return min(case.T + 1, case.dims().block_size)
 
 
 def cached_mask(start: int, end: int, case: Case) -> Bool[Tensor, "T S"]:
-    """Return which slots of a memory the tokens of a pass see: those up to their own."""
+    """Return the mask of a pass: each token sees the slots up to its own."""
     slots = torch.arange(slots_of(case), device=case.device)
     return slots <= slots[start:end, None]  # (T, S)

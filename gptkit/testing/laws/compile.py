@@ -1,4 +1,4 @@
-"""Laws of `torch.compile`. They hold only where nothing checks annotations at run time: that breaks the graph."""
+"""Laws of `torch.compile`. They do not run where annotations are checked at run time: that breaks the graph."""
 
 import sys
 import warnings
@@ -18,17 +18,17 @@ from gptkit.testing.results import results
 
 
 def compiles_to_one_graph(build: Build[nn.Module], case: Case) -> None:
-    """Assert that a part is one graph to `torch.compile`, which gives what the part gives, gradients too."""
+    """Assert that the part compiles to one graph that has the eager output and gradients."""
     compiled_equals_eager(build, case, backend="aot_eager")
 
 
 def compiled_equals_eager(build: Build[nn.Module], case: Case, *, backend: str = "inductor") -> None:
-    """Assert that a part compiles to one graph that has the output and the gradients of the part.
+    """Assert that the part compiled by TorchInductor has the eager output and gradients.
 
     Args:
-        backend: What `torch.compile` hands the graph to.
+        backend: Of `torch.compile`.
     """
-    ready(backend)
+    reset_compiler(backend)
     case = replace(case, dtype=torch.float32)
     part = case.build(build)
     eager = results(part, case)
@@ -40,27 +40,27 @@ def compiled_equals_eager(build: Build[nn.Module], case: Case, *, backend: str =
 
 
 def compiles_for_any_length(build: Build[nn.Module], case: Case) -> None:
-    """Assert that a compiled part takes inputs of other lengths, and gives what the part gives."""
-    ready("aot_eager")
+    """Assert that the compiled part takes inputs of other lengths and gives the eager output for each."""
+    reset_compiler("aot_eager")
     case = replace(case, dtype=torch.float32)
     part, eager = case.build(build), case.build(build)
     part.compile(fullgraph=True, backend="aot_eager")
-    # All within the context that the part was built for. The second shows the compiler that lengths differ, and
-    # the third is one that it has not seen.
+    # All within the context that the part was built for. At the second length the compiler learns that lengths
+    # vary; the third is one that it has not seen.
     for T in (case.T, case.T + 3, case.T + 1, 1):
         x = replace(case, T=T).x()
         with quiet_compiler():
             found = part(x)
-        assert_equal(found, eager(x), f"the output at T={T}, compiled at other lengths", case)
+        assert_equal(found, eager(x), f"the output at T={T} after compiling at other lengths", case)
 
 
 def decoding_compiles_once(build: Build[Attention | Block], case: Case, *, backend: str = "aot_eager") -> None:
-    """Assert that passes of one token behind a memory share one graph, and give what one pass over all gives.
+    """Assert that decoding token by token with a cache compiles once and equals one pass over all tokens.
 
     Args:
-        backend: What `torch.compile` hands the graph to.
+        backend: Of `torch.compile`.
     """
-    ready(backend)
+    reset_compiler(backend)
     case = replace(case, dtype=torch.float32)
     part, x = case.build(build), case.x()
     whole = part(x)
@@ -70,33 +70,33 @@ def decoding_compiles_once(build: Build[Attention | Block], case: Case, *, backe
         ctx = AttentionContext(torch.tensor(t, device=case.device), None, cache, cached_mask(t, t + 1, case))
         with torch.no_grad(), quiet_compiler(), torch._dynamo.config.patch(error_on_recompile=t > 0):
             found = part(x[:, t : t + 1], ctx)
-        assert_equal(found, whole[:, t : t + 1], f"position {t}, compiled, behind a memory", case)
+        assert_equal(found, whole[:, t : t + 1], f"position {t}, compiled, decoded with a cache", case)
 
 
-def ready(backend: str) -> None:
-    """Forget what was compiled before.
+def reset_compiler(backend: str) -> None:
+    """Reset the compiler, so that no earlier graph is reused.
 
     Raises:
-        NotHere: If nothing can be compiled here, or annotations are checked as code runs.
+        NotHere: If nothing can be compiled here, or annotations are checked at run time.
     """
     if any(type(finder).__module__.startswith("jaxtyping") for finder in sys.meta_path):
-        raise NotHere("annotations are checked as code runs, and that breaks the graph: `gptkit check` does not")
+        raise NotHere("annotations are checked at run time here, which breaks the graph; use `gptkit check`")
     if backend == "inductor" and not has_compiler():
-        raise NotHere("torch.compile needs a C++ compiler, and there is none: install g++ or clang, or set CXX")
+        raise NotHere("torch.compile needs a C++ compiler and found none: install g++ or clang, or set CXX")
     torch.compiler.reset()
 
 
 @contextmanager
 def quiet_compiler() -> Iterator[None]:
-    """Keep the compiler's own warnings of what it will drop from tests in which a warning is an error."""
+    """Ignore the compiler's own deprecation warnings, for tests in which warnings are errors."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         yield
 
 
 def has_compiler() -> bool:
-    """Return whether there is a C++ compiler for `torch.compile` to call."""
-    # Seconds to import, and private: nothing public says what the compiler will call.
+    """Return whether `torch.compile` finds a C++ compiler."""
+    # Imported here, because it takes seconds. Private, because nothing public names the compiler.
     from torch._inductor import cpp_builder  # noqa: PLC0415
     from torch._inductor.exc import InvalidCxxCompiler  # noqa: PLC0415
 

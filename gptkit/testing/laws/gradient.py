@@ -1,4 +1,4 @@
-"""That gradients are those of what the part computes, found without a reference."""
+"""Laws of gradients: they equal finite differences of the output. No reference is needed."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,24 +12,24 @@ from gptkit.testing.case import Build, Case
 from gptkit.testing.results import gradients
 from gptkit.testing.weights import draw_weights
 
-# Steps of a central difference, in float64. Where one of them crosses a kink, as ReLU has, the others do not.
+# Steps of central differences, in float64. If one crosses a kink, such as ReLU's, a smaller one does not.
 STEPS = (1e-5, 1e-6, 1e-7)
 
 
 def gradients_are_right(build: Build[nn.Module], case: Case) -> None:
-    """Assert that the gradients of the input and of every parameter are the slopes of the output."""
+    """Assert that the gradients of the input and of every parameter equal finite differences of the output."""
     case = replace(case, dtype=torch.float64)
     assert_slopes(case.build(build), case)
 
 
 def gradients_are_right_in_training(build: Build[nn.Module], case: Case) -> None:
-    """Assert that while training too gradients are the slopes, of what was dropped on the way there."""
+    """Assert that in training mode too the gradients equal finite differences, under the same dropout mask."""
     case = replace(case, dtype=torch.float64)
     assert_slopes(case.build(build, dropout=0.5).train(), case)
 
 
 def assert_slopes(part: nn.Module, case: Case) -> None:
-    """Assert that what flows back is how the output rises, whatever dropout one seed draws."""
+    """Assert that gradients equal finite differences, with dropout drawn from one seed."""
     draw_weights(part, case)
     x, gradient = case.x().requires_grad_(), case.draw("gradient", *case.x().shape)
 
@@ -39,7 +39,7 @@ def assert_slopes(part: nn.Module, case: Case) -> None:
 
     inputs = {"the input": x, **dict(part.named_parameters())}
     found = gradients(output(), inputs, torch.ones((), dtype=x.dtype, device=x.device))
-    # Roundings of the output, through a difference over the smallest step, come to less than this.
+    # An upper bound on the rounding error of the output, divided by the smallest step.
     with torch.no_grad(), seeded(case.device, case.seed, "dropout"):
         allowed = 1e-7 * (part(x) * gradient).abs().sum().item()
     for name, leaf in inputs.items():
@@ -48,20 +48,20 @@ def assert_slopes(part: nn.Module, case: Case) -> None:
         measured = slopes(output, leaf, direction)
         if not any(abs(slope - each) <= allowed + 1e-4 * abs(each) for each in measured):
             raise AssertionError(
-                f"the gradient of {name} is wrong: along a random direction the output rises by "
-                f"{measured[0]:.6g}, and the gradient says {slope:.6g} ({case})"
+                f"the gradient of {name} is wrong: along a random direction the slope of the output is "
+                f"{measured[0]:.6g}, and the gradient gives {slope:.6g} ({case})"
             )
 
 
 @torch.no_grad()
 def slopes(output: Callable[[], Tensor], leaf: Tensor, direction: Tensor) -> list[float]:
-    """Return central differences of an output along a direction of one of its inputs."""
+    """Return central differences of the output along a direction of one of its inputs, one for each step."""
     before = leaf.clone()
 
-    def ctx(step: float) -> float:
+    def output_at(step: float) -> float:
         leaf.copy_(before + step * direction)
         y = output().item()
         leaf.copy_(before)
         return y
 
-    return [(ctx(step) - ctx(-step)) / (2 * step) for step in STEPS]
+    return [(output_at(step) - output_at(-step)) / (2 * step) for step in STEPS]

@@ -1,4 +1,4 @@
-"""Limits both ways: what a part cannot do it refuses, and what it does not refuse it can do."""
+"""Limits both ways: a part refuses what it cannot do, and can do what it does not refuse."""
 
 import torch
 from torch import nn
@@ -10,7 +10,7 @@ WIDTHS = (1, 2, 3, 4, 8, 33, 64)
 
 
 def limits_are_declared(build: Build[nn.Module], case: Case) -> None:
-    """Assert that a part refuses at its construction, with its reason, or works."""
+    """Assert that the constructor refuses what is not supported, with a reason, and what it accepts works."""
     for D in WIDTHS:
         for dropout in (0.0, 0.5):
             for T in (1, 2, 17):
@@ -18,28 +18,28 @@ def limits_are_declared(build: Build[nn.Module], case: Case) -> None:
                 try:
                     part = each.build(build, dropout)
                 except Refusal as refusal:
-                    assert_told(refusal, each)
+                    assert_gives_reason(refusal, each)
                     assert_refused_early(build, each, dropout)
                     continue
                 try:
                     part.train()(each.x())
                 except NotImplementedError as error:
                     raise AssertionError(
-                        f"it is built for this and then refuses a plain pass: {error} ({each})"
+                        f"its constructor accepts this and its forward refuses it: {error} ({each})"
                     ) from error
 
 
-def assert_told(refusal: Refusal, case: Case) -> None:
-    """Assert that a refusal has a reason."""
+def assert_gives_reason(refusal: Refusal, case: Case) -> None:
+    """Assert that a refusal gives a reason."""
     if not str(refusal.__cause__).strip():
-        raise AssertionError(f"it refuses without a reason: raise ValueError with a sentence ({case})")
+        raise AssertionError(f"it refuses without a reason: raise ValueError with a message ({case})")
 
 
 def assert_refused_early(build: Build[nn.Module], case: Case, dropout: float) -> None:
-    """Assert that a recipe is refused when it is checked, before any memory for weights is taken."""
+    """Assert that a part refuses on the meta device too, on which `gptkit recipe check` builds it."""
     try:
         with torch.device("meta"):
             build(case.dims(dropout), **dict(case.options))
     except Refusal:
         return
-    raise AssertionError(f"it refuses only where it has weights: `gptkit recipe check` builds it without ({case})")
+    raise AssertionError(f"it does not refuse on the meta device, where `gptkit recipe check` builds it ({case})")

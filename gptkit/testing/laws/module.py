@@ -1,4 +1,4 @@
-"""Laws of every part that keeps the shape of its input: attentions, feed-forwards, norms, blocks and positions."""
+"""Laws of every part that keeps the shape of its input: attentions, feed-forwards, norms, positions and blocks."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,7 +13,7 @@ from gptkit.testing.outcome import DoesNotApply
 
 
 def keeps_shape_and_dtype(build: Build[nn.Module], case: Case) -> None:
-    """Assert that the output has the shape, the dtype and the device of the input, whatever the dtype."""
+    """Assert that the output has the shape, dtype and device of the input."""
     for dtype in (torch.float64, torch.float32, torch.bfloat16):
         each = replace(case, dtype=dtype)
         x = each.x()
@@ -26,7 +26,7 @@ def keeps_shape_and_dtype(build: Build[nn.Module], case: Case) -> None:
 
 
 def rows_are_independent(build: Build[nn.Module], case: Case) -> None:
-    """Assert that a batch row alone gives what it gives among others."""
+    """Assert that the output of a batch row does not depend on the other rows."""
     part, x = case.build(build), case.x()
     together = part(x)
     for b in range(case.B):
@@ -34,7 +34,7 @@ def rows_are_independent(build: Build[nn.Module], case: Case) -> None:
 
 
 def positions_are_independent(build: Build[nn.Module], case: Case) -> None:
-    """Assert that a position alone gives what it gives among others."""
+    """Assert that the output at a position does not depend on other positions."""
     part, x = case.build(build), case.x()
     together = part(x)
     for t in range(case.T):
@@ -42,10 +42,10 @@ def positions_are_independent(build: Build[nn.Module], case: Case) -> None:
 
 
 def input_is_not_mutated(build: Build[nn.Module], case: Case) -> None:
-    """Assert that a pass forward and backward leaves its input and the part's state as they were."""
+    """Assert that a pass forward and backward in eval mode modifies neither the input nor the part's state."""
     part, x = case.build(build), case.x()
     state = {name: value.clone() for name, value in part.state_dict().items()}
-    # Not a leaf, on which autograd itself would refuse to write.
+    # Not a leaf: autograd itself forbids in-place writes to leaves.
     given = x.clone().requires_grad_() * 1
     y = part(given)
     y.backward(case.draw("gradient", *y.shape))
@@ -55,7 +55,7 @@ def input_is_not_mutated(build: Build[nn.Module], case: Case) -> None:
 
 
 def every_parameter_gets_a_gradient(build: Build[nn.Module], case: Case) -> None:
-    """Assert that the output depends on every parameter."""
+    """Assert that every parameter gets a gradient."""
     part = case.build(build)
     if not any(True for _ in part.parameters()):
         raise DoesNotApply("it has no parameters")
@@ -67,25 +67,25 @@ def every_parameter_gets_a_gradient(build: Build[nn.Module], case: Case) -> None
 
 
 def reads_any_layout(build: Build[nn.Module], case: Case) -> None:
-    """Assert that the output does not depend on how the input lies in memory."""
+    """Assert that the output does not depend on the memory layout of the input."""
     part, x = case.build(build), case.x().contiguous()
     expected = part(x)
     for name, same in layouts(x):
-        assert_equal(part(same), expected, f"the output of an input that is {name}", case)
+        assert_equal(part(same), expected, f"the output for an input that is {name}", case)
     row = x[:1].expand(case.B, -1, -1)
-    assert_equal(part(row), part(row.contiguous()), "the output of one row, expanded", case)
+    assert_equal(part(row), part(row.contiguous()), "the output for one row, expanded", case)
 
 
 def layouts(x: Float[Tensor, "B T C"]) -> Iterator[tuple[str, Float[Tensor, "B T C"]]]:
-    """Yield the same tensor as it may lie in memory."""
+    """Yield the same tensor in other memory layouts, each with its name."""
     yield "transposed", x.transpose(1, 2).contiguous().transpose(1, 2)
-    yield "laid out time first", x.transpose(0, 1).contiguous().transpose(0, 1)
+    yield "stored time first", x.transpose(0, 1).contiguous().transpose(0, 1)
     yield "a slice of a larger one", torch.cat((7 * x, x), dim=-1)[..., x.shape[-1] :]
     yield "every second channel of a larger one", torch.stack((x, 7 * x), dim=-1)[..., 0]
 
 
 def varies_with_the_input(build: Build[nn.Module], case: Case) -> None:
-    """Assert that another input gives another output."""
+    """Assert that a different input gives a different output."""
     part, x = case.build(build), case.x()
     if part(x).equal(part(x + 1 + torch.arange(case.C, device=case.device))):
-        raise AssertionError(f"another input gives the same output ({case})")
+        raise AssertionError(f"a different input gives the same output ({case})")

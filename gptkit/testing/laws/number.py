@@ -1,4 +1,4 @@
-"""Laws of every module about numbers: none is lost, and none is less precise than it should be."""
+"""Laws of every module about precision: results are finite, and as precise as their dtype allows."""
 
 from dataclasses import replace
 
@@ -10,10 +10,10 @@ from gptkit.testing.accuracy import assert_like
 from gptkit.testing.case import Build, Case
 from gptkit.testing.weights import draw_weights
 
-# What a part that multiplies, sums and divides in its own dtype stays well below, in roundings of float32: the
-# built-in ones below 8. Half precision anywhere inside costs at least 4,000 of them.
+# Allowed error in units of float32's eps. The built-in parts stay below 8; half precision anywhere inside costs
+# at least 4,000.
 PRECISE = 1024
-# Of the largest number in the output: a part of a few steps, each rounded to 8 bits, stays well below.
+# Allowed error in bfloat16, as a share of the largest output. A few steps rounded to 8 bits each stay well below.
 COARSE = 0.1
 
 
@@ -27,14 +27,14 @@ def is_finite(build: Build[nn.Module], case: Case) -> None:
 
 
 def assert_finite(found: Float[Tensor, "..."], what: str, case: Case) -> None:
-    """Assert that a result holds neither NaN nor infinity."""
+    """Assert that a tensor holds neither NaN nor infinity."""
     if not found.isfinite().all():
         index = tuple(found.isfinite().logical_not().nonzero()[0].tolist())
         raise AssertionError(f"{what} is {found[index].item()} at {index} ({case})")
 
 
 def is_precise(build: Build[nn.Module], case: Case) -> None:
-    """Assert that nothing inside is computed in less than the precision of the input."""
+    """Assert that a pass in float32 computes nothing at a lower precision."""
     case = replace(case, dtype=torch.float32)
     part = case.build(build)
     draw_weights(part, case)
@@ -42,7 +42,7 @@ def is_precise(build: Build[nn.Module], case: Case) -> None:
 
 
 def is_right_in_bfloat16(build: Build[nn.Module], case: Case) -> None:
-    """Assert that in bfloat16 a part computes what it computes in float64, near enough."""
+    """Assert that the output in bfloat16 is close to the output in float64."""
     case = replace(case, dtype=torch.bfloat16)
     part = case.build(build)
     draw_weights(part, case)
@@ -50,30 +50,30 @@ def is_right_in_bfloat16(build: Build[nn.Module], case: Case) -> None:
 
 
 def is_precise_far_from_zero(build: Build[nn.Module], case: Case) -> None:
-    """Assert that a mean much larger than what deviates from it does not drown that."""
+    """Assert that the output stays precise when the mean of the channels is much larger than their deviation."""
     case = replace(case, dtype=torch.float32)
     part = case.build(build)
     assert_near_to_double(part, 1000 + case.draw("x", case.B, case.T, case.C), 0.01, case)
 
 
 def assert_near_to_double(part: nn.Module, x: Float[Tensor, "B T C"], allowed: float, case: Case) -> None:
-    """Assert that a part's output is near to what it computes in float64.
+    """Assert that the output of a part is close to its output in float64.
 
     Args:
-        allowed: Share of the largest number in the output.
+        allowed: Error, as a share of the largest number in the output.
     """
     found = part(x)
     expected = part.double()(x.double())
     off, size = (found.double() - expected).abs().max().item(), expected.abs().max().item()
     if not off <= allowed * size:
         raise AssertionError(
-            f"the output is off by {off:.3g} from what it is in float64, where {allowed * size:.3g} is allowed "
+            f"the output differs by {off:.3g} from the output in float64, where {allowed * size:.3g} is allowed "
             f"({case})"
         )
 
 
 def takes_autocast(build: Build[nn.Module], case: Case) -> None:
-    """Assert that a part works under autocast to bfloat16, forward and backward, as it is trained."""
+    """Assert that forward and backward work under autocast to bfloat16."""
     case = replace(case, dtype=torch.float32)
     part, x = case.build(build), case.x().requires_grad_()
     expected = part(x).detach()
@@ -86,18 +86,18 @@ def takes_autocast(build: Build[nn.Module], case: Case) -> None:
     off, size = (y.float() - expected).abs().max().item(), expected.abs().max().item()
     if not off <= COARSE * size:
         raise AssertionError(
-            f"under autocast the output is off by {off:.3g}, and it is of size {size:.3g} ({case})"
+            f"under autocast the output is off by {off:.3g}, and its largest number is {size:.3g} ({case})"
         )
 
 
 def is_finite_at_rest(build: Build[nn.Module], case: Case) -> None:
-    """Assert that output and gradients are finite where channels do not differ, or are all zero."""
+    """Assert that output and gradient are finite when all channels are equal, or all zero."""
     for dtype in (torch.float32, torch.bfloat16):
         each = replace(case, dtype=dtype)
         part = each.build(build)
         for value in (0.0, 1.0, -3e4):
             x = torch.full_like(each.x(), value).requires_grad_()
             y = part(x)
-            assert_finite(y, f"the output where every channel is {value:g}", each)
+            assert_finite(y, f"the output when every channel is {value:g}", each)
             (gradient,) = torch.autograd.grad(y, x, each.draw("gradient", *y.shape))
-            assert_finite(gradient, f"the gradient of the input where every channel is {value:g}", each)
+            assert_finite(gradient, f"the gradient of the input when every channel is {value:g}", each)

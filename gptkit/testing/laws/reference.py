@@ -1,4 +1,4 @@
-"""Laws of a reference itself: what is proven equal to it is worth no more than it is."""
+"""The law of references: equality with a wrong reference proves nothing."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from torch import nn
 
 from gptkit.interfaces import Attention, Block
-from gptkit.registry.registry import describe
+from gptkit.registry.registry import class_location
 from gptkit.testing.case import Build, Case
 from gptkit.testing.laws import module as module_laws
 from gptkit.testing.laws.attention import never_reads_the_future
@@ -16,9 +16,9 @@ from gptkit.testing.laws.state import eval_is_deterministic
 
 
 def reference_keeps_the_laws(build: Build[nn.Module], case: Case) -> None:
-    """Assert that the plain part which a part names is causal, independent of its batch, and differentiable."""
+    """Assert that the reference is finite, causal and deterministic, keeps rows apart and has right gradients."""
 
-    # Any, because the options of a case are of the part and the reference has its own.
+    # Any, because the case's options are the part's, not the reference's.
     def reference(dims: Any, **options: Any) -> nn.Module:
         part: Any = build(dims, **options)
         return part.reference()
@@ -34,5 +34,5 @@ def reference_keeps_the_laws(build: Build[nn.Module], case: Case) -> None:
         try:
             law(reference, case)
         except AssertionError as error:
-            where = describe(type(case.build(reference)))
+            where = class_location(type(case.build(reference)))
             raise AssertionError(f"its reference, {where}, breaks {law.__name__}: {error}") from error

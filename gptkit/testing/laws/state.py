@@ -1,4 +1,4 @@
-"""Laws of every module about what it keeps: its weights, and nothing else from pass to pass."""
+"""Laws of every module about its state: initial weights, saved weights, and nothing kept between passes."""
 
 from dataclasses import replace
 
@@ -16,7 +16,7 @@ CPU = torch.device("cpu")
 
 
 def eval_is_deterministic(build: Build[nn.Module], case: Case) -> None:
-    """Assert that a second pass in eval mode gives the same, whatever the dropout, and changes no random state."""
+    """Assert that every pass in eval mode gives the same output and draws no random numbers."""
     try:
         part = case.build(build, dropout=0.5)
     except Refusal:
@@ -29,14 +29,14 @@ def eval_is_deterministic(build: Build[nn.Module], case: Case) -> None:
 
 
 def trains_as_it_evaluates(build: Build[nn.Module], case: Case) -> None:
-    """Assert that without dropout a pass while training gives what it gives in eval mode."""
+    """Assert that without dropout, training mode and eval mode give the same output."""
     part, x = case.build(build), case.x()
     expected = part(x)
-    assert_equal(part.train()(x), expected, "the output while training, without dropout", case)
+    assert_equal(part.train()(x), expected, "the output in training mode without dropout", case)
 
 
 def forgets_earlier_passes(build: Build[nn.Module], case: Case) -> None:
-    """Assert that a pass does not depend on those before it, of other lengths and more rows."""
+    """Assert that a pass does not depend on earlier passes of other lengths and batch sizes."""
     part, fresh = case.build(build), case.build(build)
     others = [replace(case, T=T, B=case.B + 1, scale=3.0) for T in (1, case.T + case.spare, case.T)]
     for other in others:
@@ -45,56 +45,56 @@ def forgets_earlier_passes(build: Build[nn.Module], case: Case) -> None:
 
 
 def first_weights_are_drawn(build: Build[nn.Module], case: Case) -> None:
-    """Assert that first weights are finite, and drawn from PyTorch's generator and from nowhere else."""
+    """Assert that initial weights are finite and drawn only from PyTorch's global generator."""
     first, second, other = (drawn(build, case, seed) for seed in ("one seed", "one seed", "another"))
     if first[1].equal(other[1]):
-        raise AssertionError(f"its constructor seeds PyTorch's generator, which is the caller's ({case})")
+        raise AssertionError(f"its constructor seeds PyTorch's global generator, which is the caller's ({case})")
     same, others = second[0].state_dict(), dict(other[0].named_parameters())
     for name, weight in first[0].state_dict().items():
-        assert_finite(weight, f"the first {name}", case)
+        assert_finite(weight, f"the initial {name}", case)
         assert_same(same[name], weight, f"{name} drawn again from the same seed", case)
         if weight.numel() and same[name].data_ptr() == weight.data_ptr():
-            raise AssertionError(f"{name} is shared by two parts: a layer has weights of its own ({case})")
+            raise AssertionError(f"two parts share {name}: each layer needs weights of its own ({case})")
     for name, weight in first[0].named_parameters():
         if weight.ndim > 1 and weight.unique().numel() == weight.numel() > 1 and weight.equal(others[name]):
             raise AssertionError(f"{name} is the same whatever the seed ({case})")
 
 
 def drawn(build: Build[nn.Module], case: Case, seed: str) -> tuple[nn.Module, torch.Tensor]:
-    """Return a part with first weights drawn from a seed, and the state of the generator after that."""
+    """Return a part with initial weights drawn from a seed, and the generator's state after that."""
     with seeded(CPU, case.seed, seed):
         part = build(case.dims(), **dict(case.options))
         return part, torch.random.get_rng_state()
 
 
 def state_dict_round_trips(build: Build[nn.Module], case: Case) -> None:
-    """Assert that a part with another one's state gives what that one gives."""
+    """Assert that a part that loads another part's state_dict gives the same output."""
     part, x = case.build(build), case.x()
     draw_weights(part, case)
     other = replace(case, seed=case.seed + 1).build(build)
     try:
         other.load_state_dict(part.state_dict())
     except RuntimeError as error:
-        raise AssertionError(f"its own state does not load: {error} ({case})") from error
-    assert_same(other(x), part(x), "the output of a part with another one's state", case)
+        raise AssertionError(f"its own state_dict does not load: {error} ({case})") from error
+    assert_same(other(x), part(x), "the output of a part that loaded another one's state_dict", case)
 
 
 def reads_only_what_was_written(build: Build[nn.Module], case: Case) -> None:
-    """Assert that nothing comes of memory that `torch.empty` returns: here it is full of NaN."""
+    """Assert that output and gradients do not depend on uninitialised memory."""
     x = case.x()
     with uninitialised_is_nan():
         part = case.build(build)
         given = x.clone().requires_grad_()
         y = part(given)
         y.backward(case.draw("gradient", *y.shape))
-    assert_finite(y, "the output, where memory not yet written holds NaN,", case)
+    assert_finite(y, "the output, with uninitialised memory filled with NaN,", case)
     for name, leaf in {"the input": given, **dict(part.named_parameters())}.items():
         if leaf.grad is not None:
-            assert_finite(leaf.grad, f"the gradient of {name}, where memory not yet written holds NaN,", case)
+            assert_finite(leaf.grad, f"the gradient of {name}, with uninitialised memory filled with NaN,", case)
 
 
 class uninitialised_is_nan:  # noqa: N801  # reads as a statement
-    """Inside, PyTorch fills what `torch.empty` and its like return with NaN."""
+    """Make PyTorch fill the tensors of `torch.empty` and its like with NaN."""
 
     def __enter__(self) -> None:
         """Switch it on."""
@@ -102,7 +102,7 @@ class uninitialised_is_nan:  # noqa: N801  # reads as a statement
             torch.are_deterministic_algorithms_enabled(),
             torch.is_deterministic_algorithms_warn_only_enabled(),
         )
-        # The filling comes with deterministic algorithms; a kernel that has none need not fail here.
+        # Filling needs deterministic algorithms; an operation that has none only warns.
         torch.use_deterministic_algorithms(True, warn_only=True)
         torch.utils.deterministic.fill_uninitialized_memory = True  # type: ignore[attr-defined]
 

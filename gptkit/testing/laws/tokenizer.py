@@ -12,41 +12,42 @@ Make = Callable[[Iterable[str]], Tokenizer]
 
 @dataclass(frozen=True, kw_only=True)
 class TextCase(Input):
-    """Text to make a tokenizer from, and text to give it.
+    """Text to build a tokenizer from, and text to encode.
 
     Args:
-        pieces: What the tokenizer is made from.
+        pieces: The text that the tokenizer is built from.
+        text: The text to encode.
     """
 
     pieces: tuple[str, ...] = ("ab", "c")
     text: str = "abc"
 
     def __str__(self) -> str:
-        """Return both, as Python writes them."""
-        return f"made from {self.pieces!r}, given {self.text!r}"
+        """Return both texts, quoted."""
+        return f"built from {self.pieces!r}, encoding {self.text!r}"
 
 
 def encoded(tokenizer: Tokenizer, case: TextCase) -> list[int] | None:
-    """Return the ids of the text, or None if the tokenizer refuses it as it should."""
+    """Return the ids of the text, or None if the tokenizer refuses it by a ValueError with a reason."""
     try:
         return tokenizer.encode(case.text)
     except ValueError as refusal:
         if not str(refusal).strip():
-            raise AssertionError(f"it refuses a text without saying what is wrong with it ({case})") from refusal
+            raise AssertionError(f"it refuses a text without a reason ({case})") from refusal
         return None
     except Exception as error:
         raise AssertionError(
-            f"it refuses a text by {type(error).__name__}, not by a ValueError that says what is wrong ({case})"
+            f"it refuses a text by {type(error).__name__}, not by a ValueError with a reason ({case})"
         ) from error
 
 
 def refuses_clearly(make: Make, case: TextCase) -> None:
-    """Assert that text which cannot be encoded is refused by a ValueError that says why."""
+    """Assert that text that cannot be encoded is refused by a ValueError with a reason."""
     encoded(make(iter(case.pieces)), case)
 
 
 def round_trips(make: Make, case: TextCase) -> None:
-    """Assert that what is encoded is decoded to the same text."""
+    """Assert that decoding the encoded text gives the text back."""
     tokenizer = make(iter(case.pieces))
     ids = encoded(tokenizer, case)
     if ids is not None and (found := tokenizer.decode(ids)) != case.text:
@@ -54,27 +55,27 @@ def round_trips(make: Make, case: TextCase) -> None:
 
 
 def encodes_its_own_text(make: Make, case: TextCase) -> None:
-    """Assert that the text which a tokenizer is made from comes back from it, piece by piece."""
+    """Assert that each piece of the text that it was built from is encoded and decoded unchanged."""
     tokenizer = make(iter(case.pieces))
     for piece in case.pieces:
         try:
             found = tokenizer.decode(tokenizer.encode(piece))
         except ValueError as error:
-            raise AssertionError(f"it refuses {piece!r}, which it was made from: {error} ({case})") from error
+            raise AssertionError(f"it refuses {piece!r}, from which it was built: {error} ({case})") from error
         if found != piece:
-            raise AssertionError(f"{piece!r}, which it was made from, comes back as {found!r} ({case})")
+            raise AssertionError(f"{piece!r}, from which it was built, comes back as {found!r} ({case})")
 
 
 def ids_are_in_the_vocabulary(make: Make, case: TextCase) -> None:
-    """Assert that ids are whole numbers from 0 to below the size of the vocabulary."""
+    """Assert that ids are ints from 0 to `vocab_size` - 1."""
     tokenizer = make(iter(case.pieces))
     for i in encoded(tokenizer, case) or []:
         if type(i) is not int or not 0 <= i < tokenizer.vocab_size:
-            raise AssertionError(f"the id {i!r} is none of 0 to {tokenizer.vocab_size - 1} ({case})")
+            raise AssertionError(f"the id {i!r} is not an int from 0 to {tokenizer.vocab_size - 1} ({case})")
 
 
 def every_id_is_text(make: Make, case: TextCase) -> None:
-    """Assert that each token of the vocabulary can be decoded by itself, as a model may write it, and none too."""
+    """Assert that each id decodes to a string by itself, and no ids decode to the empty string."""
     tokenizer = make(iter(case.pieces))
     for ids in ([], *([i] for i in range(min(tokenizer.vocab_size, 1000)))):
         if not isinstance(found := tokenizer.decode(ids), str):
@@ -84,30 +85,32 @@ def every_id_is_text(make: Make, case: TextCase) -> None:
 
 
 def json_round_trips(make: Make, case: TextCase) -> None:
-    """Assert that a tokenizer comes back from JSON the same."""
+    """Assert that a tokenizer restored from its JSON encodes and decodes the same."""
     tokenizer = make(iter(case.pieces))
     try:
         saved = json.loads(json.dumps(tokenizer.to_json(), ensure_ascii=False, allow_nan=False))
     except (TypeError, ValueError) as error:
-        raise AssertionError(f"what it saves is not JSON: {error} ({case})") from error
+        raise AssertionError(f"`to_json` returns values that JSON does not have: {error} ({case})") from error
     other = type(tokenizer).from_json(saved)
     if other.vocab_size != tokenizer.vocab_size:
-        raise AssertionError(f"from JSON it has {other.vocab_size} tokens, not {tokenizer.vocab_size} ({case})")
+        raise AssertionError(
+            f"restored from JSON it has {other.vocab_size} tokens, not {tokenizer.vocab_size} ({case})"
+        )
     ids = encoded(tokenizer, case)
     if (found := encoded(other, case)) != ids:
-        raise AssertionError(f"from JSON it encodes to {found}, not to {ids} ({case})")
+        raise AssertionError(f"restored from JSON it encodes to {found}, not to {ids} ({case})")
     if ids is not None and (text := other.decode(ids)) != tokenizer.decode(ids):
-        raise AssertionError(f"from JSON it decodes to {text!r} ({case})")
+        raise AssertionError(f"restored from JSON it decodes to {text!r} ({case})")
 
 
 def is_a_function_of_the_text(make: Make, case: TextCase) -> None:
-    """Assert that a text has the same ids each time, whatever was asked or made in between."""
+    """Assert that a text has the same ids each time, whatever is encoded or built in between."""
     first, second = make(iter(case.pieces)), make(list(case.pieces))
     ids = encoded(first, case)
     make(["another text, of other letters: \u0416\u0417"])
     for each in (first, second):
         encoded(each, replace(case, text="".join(reversed("".join(case.pieces)))))
         if (found := encoded(each, case)) != ids:
-            raise AssertionError(f"the same text is {ids} first and {found} then ({case})")
+            raise AssertionError(f"the ids of one text are first {ids} and later {found} ({case})")
     if ids is not None and (text := first.decode(ids)) != case.text:
-        raise AssertionError(f"after another tokenizer was made, its ids are {text!r} ({case})")
+        raise AssertionError(f"after another tokenizer was built, the ids decode to {text!r} ({case})")

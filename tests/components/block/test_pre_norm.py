@@ -51,6 +51,6 @@ def test_its_memory_is_that_of_its_attention() -> None:
 
 def test_a_block_of_two_attentions_must_say_what_it_remembers() -> None:
     block = CASE.build(lambda dims: TwoAttentionsBlock(dims, PARTS))
-    text = "TwoAttentionsBlock holds 2 attentions: override new_memory to say what it remembers"
+    text = "TwoAttentionsBlock holds 2 attentions: override new_cache to say what it caches"
     with pytest.raises(NotImplementedError, match=f"^{text}$"):
         block.new_cache(1, 8)

@@ -73,6 +73,6 @@ def test_a_checkpoint_holds_nothing_of_it() -> None:
 
 
 def test_an_odd_head_width_is_an_error() -> None:
-    text = "rope turns channels in pairs and needs an even head width, found 5 (n_embd 10 / n_head 2)"
+    text = "rope rotates channels in pairs and needs an even head width, found 5 (n_embd 10 / n_head 2)"
     with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
         RopePosition(dims(5))

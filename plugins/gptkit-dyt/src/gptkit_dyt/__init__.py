@@ -1,4 +1,4 @@
-"""Dynamic Tanh: a norm that measures nothing."""
+"""Dynamic Tanh: a norm without statistics."""
 
 import torch
 from jaxtyping import Float
@@ -10,12 +10,12 @@ from gptkit.interfaces import Dims, Norm
 
 
 class DytNorm(Norm):
-    """Squashes each channel by a tanh whose slope is learnt, then scales and shifts it.
+    """Applies tanh with a learned slope to each channel, then scales and shifts it.
 
-    No mean and no variance: every number is rescaled by itself.
+    It computes no mean and no variance: each element is transformed by itself.
 
     Args:
-        alpha: Where the learnt slope begins.
+        alpha: Initial slope.
 
     Source:
         Zhu et al. 2025, arXiv:2503.10622, section 4.
@@ -28,7 +28,7 @@ class DytNorm(Norm):
         self.beta = nn.Parameter(torch.zeros(dims.n_embd))
 
     def forward(self, x: Float[Tensor, "B T C"]) -> Float[Tensor, "B T C"]:
-        """Return every position, rescaled."""
+        """Transform each element."""
         return self.gamma * torch.tanh(self.alpha * x) + self.beta  # (C) * (B, T, C) + (C)
 
 

@@ -7,7 +7,7 @@ import tomli
 import tomli_w
 from hypothesis import given, settings, strategies as st
 
-from gptkit.recipe.toml_lines import Key, key_lines, leaves
+from gptkit.recipe.values import Key, key_lines, leaves
 
 # Few names, so that they often meet; and any text, because a quoted key may be that.
 NAMES = st.sampled_from(["a", "b", "c", "a b", "1", ""]) | st.text(max_size=4)
