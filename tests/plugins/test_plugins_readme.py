@@ -86,7 +86,7 @@ def test_the_mistake_it_describes_is_told_as_it_shows(workshop: Path) -> None:
     wrong = "torch.ones(q.shape[2], k.shape[2], dtype=torch.bool).tril()"
     assert wrong in README
     (workshop / "wrong").mkdir()
-    (workshop / "wrong/mine.py").write_text(PLUGIN.replace("causal(q, k)", wrong))
+    (workshop / "wrong/mine.py").write_text(PLUGIN.replace("causal_mask(q, k)", wrong))
     command = [str(Path(sys.executable).parent / "gptkit"), "check", "mine.py", "--only", "sees_up_to_itself"]
     done = subprocess.run(command, cwd=workshop / "wrong", capture_output=True, text=True, check=False)
     assert done.returncode == 1
