@@ -1,89 +1,20 @@
-"""Shows a run from start to end: its progress is a live bar on a terminal, and plain lines elsewhere."""
+"""Shows the progress of a run: a live bar on a terminal, plain lines elsewhere."""
 
-import sys
 import time
-from collections.abc import Callable
 from datetime import timedelta
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress as Bar, TextColumn, TimeRemainingColumn
 
-from gptkit.cli.run_summary import announce
-from gptkit.cli.terminal import TolerantOutput, printable, warn_of_failures
-from gptkit.run.events import (
-    Chosen,
-    Estimate,
-    Evaluation,
-    Event,
-    Finished,
-    Planned,
-    Resized,
-    Sample,
-    Stopped,
-    TimeUp,
-)
-from gptkit.run.loop import run
+from gptkit.cli.terminal import printable
+from gptkit.run.events import Chosen, Estimate, Evaluation, Event, Finished, Planned, Resized, Sample
 from gptkit.run.prepare import PreparedRun
-from gptkit.run.stop import Stop
-from gptkit.run.time_budget import Budget
-from gptkit.storage.fault_injection import reach
 from gptkit.training.train import Step
 
 # Reading a loss synchronises with the GPU. This is often enough to look live and too rare to slow training down.
 SECONDS_BETWEEN_UPDATES = 0.25
 # If evaluations, samples and saves take more than this share of a time budget, a hint is printed.
 LARGE_SHARE = 0.5
-# Exit code of a run whose time was up before its last step.
-TIME_UP = 6
-
-
-def follow(name: str, prepare: Callable[[], PreparedRun], budget: Budget | None = None) -> None:
-    """Prepare a run, run it and show what happens; exit with the code of a signal or of a budget that ran out.
-
-    Args:
-        name: The recipe and the options, as typed.
-    """
-    # A run continues after its terminal is closed.
-    console = Console(file=TolerantOutput(), highlight=False, markup=False, emoji=False, soft_wrap=True)  # type: ignore[arg-type]
-    stop, prepared, event = Stop(), None, None
-    try:
-        with stop:
-            with stop.breakable():
-                reach("setup")
-                prepared = prepare()
-            warn_of_failures(prepared.plugins)
-            announce(console, prepared, name, budget)
-            progress = Progress(console, prepared)
-            with progress.bar:
-                for event in run(prepared, stop, budget):
-                    progress.show(event)
-    except KeyboardInterrupt:
-        if prepared is not None and prepared.out.exists():
-            console.print(f"stopped at once. To resume from the last save: gptkit resume {prepared.out}")
-        else:
-            console.print("stopped before the first step: nothing was written")
-        sys.exit(stop.exit_code)
-    print_next_commands(console, prepared, event)
-    if isinstance(event, Stopped | TimeUp):
-        sys.exit(TIME_UP if isinstance(event, TimeUp) else stop.exit_code)
-
-
-def print_next_commands(console: Console, prepared: PreparedRun, last: Event | None) -> None:
-    """Print commands that use the finished run; or why it ended before its last step, and how to resume it."""
-    out, trust = prepared.out, " --trust-plugins" if prepared.plugins.files else ""
-    if isinstance(last, TimeUp):
-        schedule = prepared.resolved.parts["schedule"].name
-        console.print(
-            f"the time is up, with {last.max_iters - last.step:,} of {last.max_iters:,} steps not taken: "
-            f"the machine slowed down when schedule '{schedule}' could no longer be shortened"
-        )
-    if isinstance(last, Stopped | TimeUp):
-        console.print(f"stopped after step {last.step:,} and saved. To resume: gptkit resume {out}{trust}")
-        return
-    console.print(f"\nThe run is in {out}. Next:")
-    console.print(f'  gptkit sample {out} --prompt "The "{trust}')
-    console.print(f"  gptkit sample {out} --temperature 0 --set model.attention=naive{trust}")
-    console.print(f"  gptkit run {out}/resolved.toml --set train.seed=1{trust}")
 
 
 class Progress:

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from gptkit.cli.options import Overrides, PluginFiles, RunDirectory, TrustPlugins
+from gptkit.cli.run import follow
 
 
 def resume(
@@ -21,7 +22,6 @@ def resume(
     --set may change train.max_iters, if the schedule allows it, the intervals, keep, device, and the path of the
     same text.
     """
-    from gptkit.cli.progress import follow
     from gptkit.run.resume import prepare_resume
 
     changes = overrides or ()

@@ -1,12 +1,25 @@
 """`gptkit run`: train, evaluate, sample and save."""
 
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gptkit.cli.options import Overrides, PluginFiles, RecipeFile, TrustPlugins
+from gptkit.cli.terminal import TolerantOutput, warn_of_failures
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from gptkit.run.events import Event
+    from gptkit.run.prepare import PreparedRun
+    from gptkit.run.time_budget import Budget
+
+# Exit code of a run whose time was up before its last step.
+TIME_UP = 6
 
 
 def run(
@@ -33,7 +46,6 @@ def run(
     from gptkit.run.time_budget import Budget, parse_duration
 
     budget = Budget(parse_duration(duration), began) if duration is not None else None
-    from gptkit.cli.progress import follow
     from gptkit.run.prepare import prepare
 
     changes = overrides or ()
@@ -43,3 +55,63 @@ def run(
         lambda: prepare(recipe, overrides=changes, plugins=plugins or (), trust_plugins=trust_plugins, out=out),
         budget,
     )
+
+
+def follow(name: str, prepare: "Callable[[], PreparedRun]", budget: "Budget | None" = None) -> None:
+    """Prepare a run, run it and show what happens; exit with the code of a signal or of a budget that ran out.
+
+    Args:
+        name: The recipe and the options, as typed.
+    """
+    from rich.console import Console
+
+    from gptkit.cli.progress import Progress
+    from gptkit.cli.run_summary import announce
+    from gptkit.run import loop
+    from gptkit.run.events import Stopped, TimeUp
+    from gptkit.run.stop import Stop
+    from gptkit.storage.fault_injection import reach
+
+    # A run continues after its terminal is closed.
+    console = Console(file=TolerantOutput(), highlight=False, markup=False, emoji=False, soft_wrap=True)  # type: ignore[arg-type]
+    stop, prepared, event = Stop(), None, None
+    try:
+        with stop:
+            with stop.breakable():
+                reach("setup")
+                prepared = prepare()
+            warn_of_failures(prepared.plugins)
+            announce(console, prepared, name, budget)
+            progress = Progress(console, prepared)
+            with progress.bar:
+                for event in loop.run(prepared, stop, budget):
+                    progress.show(event)
+    except KeyboardInterrupt:
+        if prepared is not None and prepared.out.exists():
+            console.print(f"stopped at once. To resume from the last save: gptkit resume {prepared.out}")
+        else:
+            console.print("stopped before the first step: nothing was written")
+        sys.exit(stop.exit_code)
+    print_next_commands(console, prepared, event)
+    if isinstance(event, Stopped | TimeUp):
+        sys.exit(TIME_UP if isinstance(event, TimeUp) else stop.exit_code)
+
+
+def print_next_commands(console: "Console", prepared: "PreparedRun", last: "Event | None") -> None:
+    """Print commands that use the finished run; or why it ended before its last step, and how to resume it."""
+    from gptkit.run.events import Stopped, TimeUp
+
+    out, trust = prepared.out, " --trust-plugins" if prepared.plugins.files else ""
+    if isinstance(last, TimeUp):
+        schedule = prepared.resolved.parts["schedule"].name
+        console.print(
+            f"the time is up, with {last.max_iters - last.step:,} of {last.max_iters:,} steps not taken: "
+            f"the machine slowed down when schedule '{schedule}' could no longer be shortened"
+        )
+    if isinstance(last, Stopped | TimeUp):
+        console.print(f"stopped after step {last.step:,} and saved. To resume: gptkit resume {out}{trust}")
+        return
+    console.print(f"\nThe run is in {out}. Next:")
+    console.print(f'  gptkit sample {out} --prompt "The "{trust}')
+    console.print(f"  gptkit sample {out} --temperature 0 --set model.attention=naive{trust}")
+    console.print(f"  gptkit run {out}/resolved.toml --set train.seed=1{trust}")

@@ -68,7 +68,7 @@ def test_interrupt_exits_130_and_says_where_the_run_is(gptkit: Gptkit, monkeypat
         raise KeyboardInterrupt
         yield
 
-    monkeypatch.setattr("gptkit.cli.progress.run", interrupted)
+    monkeypatch.setattr("gptkit.run.loop.run", interrupted)
     outcome = gptkit("run", "small.toml", "--out", "mine")
     assert outcome.code == 130
     assert outcome.out.endswith("stopped at once. To resume from the last save: gptkit resume mine\n")
