@@ -12,7 +12,7 @@ from gptkit.decoding.step_key import freeze, model_key
 
 
 class CompiledDecoder(CachedDecoder):
-    """Decodes with caches and compiles the step of one token, whatever the model's parts are.
+    """Decodes with caches and compiles the step of one token, for a model of any parts.
 
     It compiles when the second token is asked for, once for each batch size. The prompt is not compiled: its
     length differs each time, and it is a single pass. Weights may change between texts. If a part, an attribute of

@@ -1,4 +1,4 @@
-"""Runs the checks of a plugin file and its parts one by one, whatever third-party code does: hang, print, exit."""
+"""Runs the checks of a plugin file and its parts one by one, even if third-party code hangs, prints or exits."""
 
 import time
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Laws of every block: it uses the parts that it is given, whatever they are."""
+"""Laws of every block: it uses the parts that it is given, of any class."""
 
 from functools import partial
 from typing import Any
