@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import jaxtyping
 import pytest
@@ -23,6 +24,9 @@ torch.set_num_threads(1)
 # A first call is slower than the others, so no time limit; and what fails in CI must fail again at the desk.
 settings.register_profile("gptkit", deadline=None, max_examples=25, derandomize="CI" in os.environ)
 settings.load_profile("gptkit")
+
+# Where no axis is at stake, only whole runs, which take a third longer with their annotations checked.
+UNCHECKED = ("bench", "cli", "run", "tuning")
 
 # Of a sample in a test: each takes five milliseconds where annotations are checked.
 SAMPLE_TOKENS = 8
@@ -49,6 +53,44 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_collection_finish() -> None:
     """Write no bytecode beside the plugins of tests, where the environment wants none."""
     sys.dont_write_bytecode = WRITES_NO_BYTECODE
+
+
+@pytest.fixture(autouse=True)
+def check_annotations(request: pytest.FixtureRequest) -> None:
+    """Check annotations, or switch the checks off for the folders that need none."""
+    folder = request.path.relative_to(Path(__file__).parent).parts[0]
+    jaxtyping.config.update("jaxtyping_disable", folder in UNCHECKED)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_memory_estimate() -> Iterator[None]:
+    """Estimate the memory of a step once for each recipe, because runs of a test differ in other things."""
+    from gptkit.recipe.assemble import Assembler
+    from gptkit.tuning import memory_check
+    from gptkit.tuning.step_memory import StepMemory, estimate_step_memory
+
+    known: dict[tuple[object, ...], StepMemory] = {}
+
+    def estimate(assembler: Assembler, *given: Any) -> StepMemory:
+        resolved, get = assembler.resolved, assembler.registry.get
+        if resolved.autos:
+            return estimate_step_memory(assembler, *given)
+        choices = [
+            choice
+            for part_of in (resolved.parts, *resolved.layers)
+            for kind, choice in part_of.items()
+            if kind not in {"corpus", "tokenizer"}
+        ]
+        options = repr([resolved.sizes, resolved.train, given, *(choice.options for choice in choices)])
+        # The classes, because plugin files of different tests give different ones the same name.
+        key = (options, *(get(choice.kind, choice.name).part for choice in choices))
+        if key not in known:
+            known[key] = estimate_step_memory(assembler, *given)
+        return known[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(memory_check, "estimate_step_memory", estimate)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -22,7 +22,6 @@ from gptkit.training.nan_trace import NanTrace
 from gptkit.training.train import train
 from gptkit.tuning.tensor_memory import kept_for_backward
 from tests.crash import result
-from tests.program import run_program
 from tests.small import finish, same_weights, small_model, small_settings, small_tokens, write_recipe
 
 ROOT = Path(__file__).parents[2]
@@ -58,32 +57,6 @@ def kept(model: GPT) -> int:
 @pytest.mark.parametrize("attention", [NaiveAttention, FusedAttention, SdpaAttention, TiledAttention])
 def test_with_dropout_it_trains_to_the_same_bits(attention: type[SoftmaxAttention], dtype: str) -> None:
     assert same_weights(trained(attention, dtype, recompute=True), trained(attention, dtype, recompute=False))
-
-
-# Of the naive one, each head is a kernel for the C++ compiler.
-@pytest.mark.parametrize(
-    "attention", ["tiled.TiledAttention", pytest.param("naive.NaiveAttention", marks=pytest.mark.exhaustive)]
-)
-def test_compiled_it_trains_to_the_same_bits_in_fp32(attention: str) -> None:
-    # In a process of its own: the checker of shapes cannot be compiled. One head: each has kernels of its own.
-    module, name = attention.split(".")
-    program = (
-        f"from gptkit.components.attention.{module} import {name} as Kind\n"
-        + """
-from tests.small import *
-from gptkit.training.train import train
-from gptkit.components.optimizer.adamw import AdamWOptimizer
-from gptkit.components.schedule.constant import ConstantSchedule
-def trained(recompute):
-    model = small_model(dropout=0.3, n_layer=1, n_head=1, attention=Kind)
-    optimizer = AdamWOptimizer(learning_rate=1e-2).build(model.parameter_groups())
-    settings = small_settings(checkpoint_activations=recompute, compile=True, max_iters=2)
-    for _ in train(model, small_tokens(), optimizer, ConstantSchedule(4), settings): pass
-    return model
-print(same_weights(trained(True), trained(False)))
-"""
-    )
-    assert run_program(program) == "True\n"
 
 
 def test_less_is_kept_and_it_can_be_undone() -> None:

@@ -41,16 +41,17 @@ def steps_of(root: Path) -> int:
 def test_a_run_ends_on_time_and_can_be_repeated_without_one(tmp_path: Path, schedule: str) -> None:
     recipe, out = write_recipe(tmp_path, recipe=SMALL), tmp_path / "run"
     began = time.perf_counter()
-    events = timed(recipe, out, 6.0, [schedule, "model.dropout=0.3"])
+    events = timed(recipe, out, 4.0, [schedule, "model.dropout=0.3"])
     took = time.perf_counter() - began
     assert events[0] == Started(out)
     assert isinstance(events[1], Planned)
-    # Far looser than what it is made for: a machine of tests has other work, and six seconds are few.
-    assert 4.0 < took < 9.0
+    # Far looser than what it is made for: a machine of tests has other work, and four seconds are few.
+    assert 2.5 < took < 6.5
     steps = [event for event in events if isinstance(event, Step)]
-    assert [step.number for step in steps] == list(range(1, steps_of(out) + 1))
+    assert [step.number for step in steps] == list(range(1, len(steps) + 1))
     # Broken off it may be where the machine became much slower in the decay: then there is nothing to repeat.
     if isinstance(events[-1], Finished):
+        assert len(steps) == steps_of(out)
         assert isinstance(events[-2], Sample)
         assert events[-1].best.step <= len(steps)
         assert max(event.step for event in events if isinstance(event, Evaluation)) == len(steps)
@@ -75,7 +76,7 @@ def test_a_run_whose_length_changes_is_the_run_that_set_out_to_be_as_long(
 ) -> None:
     sizes(monkeypatch, (10, 90), (20, 70), (45, 66))
     recipe, out = write_recipe(tmp_path, recipe=SMALL), tmp_path / "run"
-    events = timed(recipe, out, 30.0, [WSD, "train.log_interval=1"])
+    events = timed(recipe, out, 5.0, [WSD, "train.log_interval=1"])
     assert [event.max_iters for event in events if isinstance(event, Resized)][-3:] == [90, 70, 66]
     assert steps_of(out) == 66
     whole = finish(recipe, tmp_path / "whole", [WSD, "train.log_interval=1", "train.max_iters=66"])
@@ -90,7 +91,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bits(
     sizes(monkeypatch, (10, 90), (20, 70))
     recipe, out = write_recipe(tmp_path, recipe=SMALL), tmp_path / "run"
     stop = Stop()
-    for event in run(prepare(recipe, overrides=[WSD], out=out), stop, Budget(30.0, time.perf_counter())):
+    for event in run(prepare(recipe, overrides=[WSD], out=out), stop, Budget(5.0, time.perf_counter())):
         if isinstance(event, Step) and event.number == after:
             stop.signal = 2
     assert event == Stopped(after)
@@ -106,7 +107,7 @@ def test_a_loop_that_is_left_at_a_new_length_leaves_a_run_that_goes_on_to_the_sa
 ) -> None:
     sizes(monkeypatch, (10, 70))
     recipe, out, changes = write_recipe(tmp_path, recipe=SMALL), tmp_path / "run", [WSD, "train.log_interval=1"]
-    events = run(prepare(recipe, overrides=changes, out=out), budget=Budget(60.0, time.perf_counter()))
+    events = run(prepare(recipe, overrides=changes, out=out), budget=Budget(5.0, time.perf_counter()))
     for event in events:
         if event == Resized(70):
             break
@@ -130,7 +131,7 @@ def test_a_run_killed_between_a_new_length_and_its_checkpoint_goes_on(
     def killed(*_: object) -> None:
         raise Killed
 
-    events = run(prepare(recipe, overrides=[WSD], out=out), budget=Budget(30.0, time.perf_counter()))
+    events = run(prepare(recipe, overrides=[WSD], out=out), budget=Budget(5.0, time.perf_counter()))
     for event in events:
         if isinstance(event, Step) and event.number == 51:
             break
@@ -151,7 +152,7 @@ def test_a_run_that_is_broken_off_is_evaluated_saved_and_can_go_on(
     sizes(monkeypatch)
     monkeypatch.setattr("gptkit.run.time_pace.TimeController.is_up", lambda self, taken: taken == 33)
     recipe, out = write_recipe(tmp_path, recipe=SMALL), tmp_path / "run"
-    events = timed(recipe, out, 30.0, ["train.schedule=cosine"])
+    events = timed(recipe, out, 5.0, ["train.schedule=cosine"])
     assert events[-1] == TimeUp(33, 60)
     assert [event.step for event in events if isinstance(event, Evaluation | Sample)] == [33, 33]
     assert (out / "checkpoints" / "last").read_text() == "step-000033\n"

@@ -18,7 +18,6 @@ from gptkit.recipe.train_settings import TrainSettings
 from gptkit.training.evaluate import train_loss, validation_loss
 from gptkit.training.micro_batches import MicroBatch
 from gptkit.training.train import Step, loss_of, train
-from tests.program import run_program
 from tests.small import all_parameters, same_weights, small_model, small_settings, small_tokens
 
 TOKENS = small_tokens()
@@ -204,28 +203,3 @@ def test_bf16_is_near_fp32_and_keeps_the_weights_in_fp32() -> None:
     assert losses[0] != losses[1]
     assert losses[1] == pytest.approx(losses[0], abs=0.1)
     assert {weight.dtype for weight in rounded.parameters()} == {torch.float32}
-
-
-# In a process of its own, because the checker of shapes that tests run under does not go through torch.compile.
-# One head, because each has kernels of its own.
-COMPARE = """
-from gptkit.components.optimizer.adamw import AdamWOptimizer
-from gptkit.components.schedule.constant import ConstantSchedule
-from gptkit.training.train import train
-from tests.small import small_model, small_settings, small_tokens
-
-def losses(compile):
-    model = small_model(n_layer=1, n_head=1)
-    optimizer = AdamWOptimizer(learning_rate=1e-2).build(model.parameter_groups())
-    settings = small_settings(max_iters=5, compile=compile)
-    steps = train(model, small_tokens(), optimizer, ConstantSchedule(5), settings)
-    return [float(step.loss) for step in steps]
-
-eager, compiled = losses(False), losses(True)
-assert eager[-1] < eager[0]
-assert all(abs(a - b) < 1e-3 for a, b in zip(eager, compiled, strict=True)), (eager, compiled)
-"""
-
-
-def test_compiled_steps_have_the_same_losses() -> None:
-    run_program(COMPARE)

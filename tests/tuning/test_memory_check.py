@@ -49,7 +49,7 @@ def advice(told: str) -> list[list[str]]:
     return [[word for word in shlex.split(way) if word != "--set"] for way in ways.split(", or ")]
 
 
-LAYERS = ("model.n_layer=2", "model.dropout=0.1", "model.n_embd=32")
+LAYERS = ("model.n_layer=1", "model.dropout=0.1", "model.n_embd=32")
 
 
 @pytest.mark.parametrize(
