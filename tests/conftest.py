@@ -7,6 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+# Workers and the programs they start share the cores, and OpenMP's threads spin while they wait for one another.
+# PyTorch reads this when it is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 import jaxtyping
 import pytest
 import torch
