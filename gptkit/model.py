@@ -9,7 +9,16 @@ from torch import Tensor, nn
 from gptkit.decoding.decoder import Decoder, LanguageModel
 from gptkit.decoding.generate import choose_decoder, stream
 from gptkit.decoding.sampling import Sampling
-from gptkit.interfaces import AttentionContext, Block, Dims, LayerCache, Norm, ParameterGroups, Position
+from gptkit.interfaces import (
+    AttentionContext,
+    Block,
+    Dims,
+    HasPackedWeights,
+    LayerCache,
+    Norm,
+    ParameterGroups,
+    Position,
+)
 from gptkit.nn import Embedding, Linear
 
 
@@ -121,10 +130,12 @@ class GPT(LanguageModel):
         """Return the parameters by role."""
         in_blocks = set(self.blocks.parameters())
         weights = [weight for weight in self.parameters() if weight.ndim > 1]
+        packing = [part.packed_rows() for part in self.blocks.modules() if isinstance(part, HasPackedWeights)]
         return ParameterGroups(
             matrices=[weight for weight in weights if weight in in_blocks],
             embeddings=[weight for weight in weights if weight not in in_blocks],
             vectors=[weight for weight in self.parameters() if weight.ndim <= 1],
+            packed={weight: rows for each in packing for weight, rows in each.items()},
         )
 
     @property

@@ -1,15 +1,19 @@
-"""Building blocks of optimizers and schedules: several optimizers joined into one, and linear warm-up."""
+"""Building blocks of optimizers and schedules: Muon, several optimizers joined into one, and linear warm-up."""
 
+import math
 from abc import abstractmethod
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from pydantic import NonNegativeInt
+from torch import Tensor, nn
 
 from gptkit.interfaces import Schedule
 
-__all__ = ["TogetherOptimizer", "WarmupSchedule"]
+__all__ = ["Muon", "TogetherOptimizer", "WarmupSchedule"]
 
 
 class WarmupSchedule(Schedule):
@@ -80,3 +84,81 @@ class TogetherOptimizer(torch.optim.Optimizer):
         for optimizer in self.optimizers:
             optimizer.param_groups = [next(groups) for _ in optimizer.param_groups]
             optimizer.state = self.state
+
+
+class Muon(torch.optim.Optimizer):
+    """Muon: momentum whose directions are made equally long before each step, for matrices.
+
+    Computes what `torch.optim.Muon` computes with `adjust_lr_fn="match_rms_adamw"`, but treats matrices of one
+    shape together, each packed matrix by itself, and in a precision that the device is fast in: bfloat16 on CUDA,
+    float32 elsewhere, because a CPU without bfloat16 instructions is many times slower in it.
+
+    Args:
+        packed: Of the parameters that stack several matrices along their first axis, the rows of each matrix.
+        momentum: Decay rate per step of the running mean of gradients.
+        weight_decay: Share of a weight that one step at learning rate 1 removes.
+        dtype: Precision of the iteration, if not the device's own.
+
+    Source:
+        Jordan et al. 2024, https://kellerjordan.github.io/posts/muon; the scaling is equation 4 of
+        Liu et al. 2025, arXiv:2502.16982.
+    """
+
+    def __init__(
+        self,
+        weights: Iterable[nn.Parameter],
+        *,
+        lr: float,
+        momentum: float = 0.95,
+        weight_decay: float = 0.1,
+        packed: Mapping[Tensor, Sequence[int]] | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__(weights, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+        self.packed, self.dtype = dict(packed or {}), dtype
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """Call the closure, if given; take one step; return the closure's loss."""
+        with torch.enable_grad():
+            loss = None if closure is None else closure()
+        for group in self.param_groups:
+            alike: dict[tuple[Any, ...], list[tuple[Tensor, Tensor]]] = defaultdict(list)
+            for weight in group["params"]:
+                if weight.grad is None:
+                    continue
+                state = self.state[weight]
+                if not state:
+                    state["momentum_buffer"] = torch.zeros_like(weight)
+                mean = state["momentum_buffer"].lerp_(weight.grad, 1 - group["momentum"])
+                weight.mul_(1 - group["lr"] * group["weight_decay"])
+                rows = self.packed.get(weight, weight.shape[:1])
+                updates = weight.grad.lerp(mean, group["momentum"]).split(list(rows))
+                for matrix, update in zip(weight.split(list(rows)), updates, strict=True):
+                    # A tall matrix is orthogonalised as a wide one, whose products are smaller.
+                    is_tall = matrix.shape[0] > matrix.shape[1]
+                    pair = (matrix.mT, update.mT) if is_tall else (matrix, update)
+                    alike[pair[0].shape, matrix.device].append(pair)
+            for pairs in alike.values():
+                step_size = 0.2 * math.sqrt(pairs[0][0].shape[1]) * group["lr"]
+                directions = orthogonalized(torch.stack([update for _, update in pairs]), self.dtype)
+                for (matrix, _), direction in zip(pairs, directions, strict=True):
+                    matrix.sub_(direction, alpha=step_size)
+        return loss
+
+
+def orthogonalized(matrices: Float[Tensor, "N R C"], dtype: torch.dtype | None = None) -> Float[Tensor, "N R C"]:
+    """Return wide matrices with the same singular vectors, and all singular values near 1.
+
+    Source:
+        Jordan et al. 2024, https://kellerjordan.github.io/posts/muon: five steps of a Newton-Schulz iteration of
+        the fifth degree, with its coefficients.
+    """
+    if dtype is None:
+        dtype = torch.bfloat16 if matrices.is_cuda else torch.float32
+    x = matrices.to(dtype)
+    x = x / x.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)
+    for _ in range(5):
+        gram = x @ x.mT  # (N, R, R)
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=-4.7750, alpha=2.0315), x, beta=3.4445)
+    return x.to(matrices.dtype)

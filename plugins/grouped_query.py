@@ -1,6 +1,7 @@
 """Grouped-query attention: several query heads share one key/value head."""
 
 import math
+from collections.abc import Mapping, Sequence
 
 import torch
 from einops import rearrange, repeat
@@ -11,11 +12,11 @@ from torch.nn import functional as F
 
 import gptkit
 from gptkit.hookspecs import Register
-from gptkit.interfaces import Attention, AttentionContext, Dims, HasReference
+from gptkit.interfaces import Attention, AttentionContext, Dims, HasPackedWeights, HasReference
 from gptkit.nn import Dropout, KVCache, Linear, causal_mask
 
 
-class GroupedQueryAttention(Attention, HasReference):
+class GroupedQueryAttention(Attention, HasPackedWeights, HasReference):
     """Exact causal softmax attention with fewer key/value heads than query heads, and so a smaller cache.
 
     Args:
@@ -66,6 +67,11 @@ class GroupedQueryAttention(Attention, HasReference):
     def new_cache(self, batch_size: int, length: int) -> KVCache:
         """Return an empty key/value cache of `kv_heads` heads."""
         return KVCache(batch_size, self.kv_heads, length, self.dims.head_width, like=self.out.weight)
+
+    def packed_rows(self) -> Mapping[Tensor, Sequence[int]]:
+        """Return the rows of the projections to queries, keys and values."""
+        heads = (self.dims.n_head, self.kv_heads, self.kv_heads)
+        return {self.qkv.weight: [each * self.dims.head_width for each in heads]}
 
     def reference(self) -> "RepeatedKeys":
         """Build ordinary attention that repeats each key and value for the query heads that share it."""

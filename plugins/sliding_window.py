@@ -1,6 +1,7 @@
 """Sliding-window attention, and a cache of one window."""
 
 import math
+from collections.abc import Mapping, Sequence
 
 import torch
 from einops import rearrange
@@ -11,7 +12,7 @@ from torch.nn import functional as F
 
 import gptkit
 from gptkit.hookspecs import Register
-from gptkit.interfaces import Attention, AttentionContext, Dims, HasReference, LayerCache
+from gptkit.interfaces import Attention, AttentionContext, Dims, HasPackedWeights, HasReference, LayerCache
 from gptkit.nn import Dropout, Linear
 
 
@@ -45,7 +46,7 @@ class WindowCache(LayerCache):
         return torch.cat((old_k, k), dim=2), torch.cat((old_v, v), dim=2)  # (B, H, window + T, D)
 
 
-class SlidingWindowAttention(Attention, HasReference):
+class SlidingWindowAttention(Attention, HasPackedWeights, HasReference):
     """Exact softmax attention over the last `window` positions, with a cache of that size.
 
     Queries are split into chunks of `window`, each of which needs the keys of its own and the previous chunk: it
@@ -128,6 +129,10 @@ class SlidingWindowAttention(Attention, HasReference):
     def new_cache(self, batch_size: int, length: int) -> WindowCache:
         """Return an empty ring buffer."""
         return WindowCache(batch_size, self.dims.n_head, self.window, self.dims.head_width, like=self.out.weight)
+
+    def packed_rows(self) -> Mapping[Tensor, Sequence[int]]:
+        """Return the rows of the projections to queries, keys and values."""
+        return {self.qkv.weight: 3 * (self.dims.n_embd,)}
 
     def reference(self) -> "WindowReference":
         """Build plain attention under a window mask."""

@@ -1,6 +1,6 @@
 """Attention by `torch.nn.MultiheadAttention`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from jaxtyping import Float, Int
@@ -9,7 +9,15 @@ from torch import Tensor, nn
 import gptkit
 from gptkit.components.attention.naive import NaiveAttention
 from gptkit.hookspecs import Register
-from gptkit.interfaces import Attention, AttentionContext, Dims, HasReference, LayerCache, Position
+from gptkit.interfaces import (
+    Attention,
+    AttentionContext,
+    Dims,
+    HasPackedWeights,
+    HasReference,
+    LayerCache,
+    Position,
+)
 from gptkit.nn import Dropout, Linear, causal_mask
 
 
@@ -33,7 +41,7 @@ class InputCache(LayerCache):
         return self.inputs, self.inputs
 
 
-class TorchMHAttention(Attention, HasReference):
+class TorchMHAttention(Attention, HasPackedWeights, HasReference):
     """`torch.nn.MultiheadAttention`, with weights that convert to those of `naive`. Not for RoPE.
 
     The module projects queries, keys and values itself. A position cannot rotate them, and with a cache each pass
@@ -85,6 +93,10 @@ class TorchMHAttention(Attention, HasReference):
     def new_cache(self, batch_size: int, length: int) -> InputCache:
         """Return an empty cache of layer inputs."""
         return InputCache(batch_size, length, self.dims.n_embd, like=self.attention.in_proj_weight)
+
+    def packed_rows(self) -> Mapping[Tensor, Sequence[int]]:
+        """Return the rows of the projections to queries, keys and values."""
+        return {self.attention.in_proj_weight: 3 * (self.dims.n_embd,)}
 
     def reference(self) -> NaiveAttention:
         """Build `naive` with the same options."""

@@ -19,6 +19,7 @@ SURFACE = {
         "Corpus",
         "Dims",
         "FeedForward",
+        "HasPackedWeights",
         "HasReference",
         "LayerCache",
         "Norm",
@@ -42,7 +43,7 @@ SURFACE = {
         "causal_mask",
         "sdpa",
     ],
-    "gptkit.optim": ["TogetherOptimizer", "WarmupSchedule"],
+    "gptkit.optim": ["Muon", "TogetherOptimizer", "WarmupSchedule"],
     "gptkit.data": ["SplitCorpus", "decode_pieces", "download_once"],
     "gptkit.testing": ["contract", "reproduce"],
     # Every built-in part, whose names are those of the files in its folders.

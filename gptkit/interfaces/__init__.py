@@ -13,7 +13,7 @@ from gptkit.interfaces.corpus import Corpus
 from gptkit.interfaces.dims import Dims, Probability
 from gptkit.interfaces.feed_forward import FeedForward
 from gptkit.interfaces.norm import Norm
-from gptkit.interfaces.optimizer import Optimizer, ParameterGroups
+from gptkit.interfaces.optimizer import HasPackedWeights, Optimizer, ParameterGroups
 from gptkit.interfaces.position import Position
 from gptkit.interfaces.reference import HasReference
 from gptkit.interfaces.schedule import Schedule
@@ -28,6 +28,7 @@ __all__ = [
     "Corpus",
     "Dims",
     "FeedForward",
+    "HasPackedWeights",
     "HasReference",
     "LayerCache",
     "Norm",

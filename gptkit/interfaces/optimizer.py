@@ -1,10 +1,11 @@
 """Optimizer: updates the weights."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
@@ -15,11 +16,26 @@ class ParameterGroups:
         matrices: Parameters of the blocks with two or more axes.
         embeddings: All other parameters with two or more axes: token and position embeddings, and the head.
         vectors: Biases and gains.
+        packed: The number of rows of each matrix that a parameter stacks along its first axis, for those of
+            `matrices` that stack several.
     """
 
     matrices: list[nn.Parameter]
     embeddings: list[nn.Parameter]
     vectors: list[nn.Parameter]
+    packed: Mapping[Tensor, Sequence[int]] = field(default_factory=dict)
+
+
+class HasPackedWeights(ABC):
+    """Says that a part keeps several matrices in one parameter, as one product is faster than three.
+
+    Inherit it beside the interface. An optimizer that treats a matrix as a whole, such as Muon, then updates each
+    as if it were a parameter of its own.
+    """
+
+    @abstractmethod
+    def packed_rows(self) -> Mapping[Tensor, Sequence[int]]:
+        """Return, for each parameter that stacks matrices along its first axis, the number of rows of each."""
 
 
 class Optimizer(ABC):

@@ -2,6 +2,7 @@
 
 import math
 from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 
 import torch
 from einops import rearrange
@@ -9,7 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from gptkit.interfaces import Attention, AttentionContext, Dims
+from gptkit.interfaces import Attention, AttentionContext, Dims, HasPackedWeights
 from gptkit.nn.dropout import Dropout, dropout
 from gptkit.nn.kv_cache import KVCache
 from gptkit.nn.layers import Linear
@@ -52,7 +53,7 @@ def batched_attention(
     return dropout(weights, dropout_p, training=True) @ v  # (B, H, T, D)
 
 
-class SoftmaxAttention(Attention):
+class SoftmaxAttention(Attention, HasPackedWeights):
     """Exact causal softmax attention. Subclasses define `attend`, and differ only in how they compute it.
 
     To inherit this class is to promise that `attend` equals that of `naive`. All subclasses have the same packed
@@ -111,3 +112,7 @@ class SoftmaxAttention(Attention):
     def new_cache(self, batch_size: int, length: int) -> KVCache:
         """Return an empty key/value cache for `length` positions."""
         return KVCache(batch_size, self.n_head, length, self.head_width, like=self.out.weight)
+
+    def packed_rows(self) -> Mapping[Tensor, Sequence[int]]:
+        """Return the rows of the projections to queries, keys and values."""
+        return {self.qkv.weight: 3 * (self.out.in_features,)}

@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 
 import gptkit
-from gptkit.interfaces import KINDS
+from gptkit.interfaces import KINDS, HasPackedWeights
 from gptkit.registry.loader import BUILT_INS, Plugins
 from gptkit.registry.registry import Entry
+from tests.small import small_dims
 
 PACKAGE = Path(gptkit.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
+PLUGINS = sorted((PACKAGE.parent / "plugins").glob("*.py"))
 COMPONENTS = [file for file in (PACKAGE / "components").rglob("*.py") if file.name != "__init__.py"]
 # Past this a file has two subjects.
 LONGEST = 200
@@ -70,3 +72,19 @@ def test_every_parameter_of_every_method_is_annotated(entry: Entry) -> None:
 def test_no_file_is_too_long_to_have_one_subject() -> None:
     lengths = {module(file): len(file.read_text(encoding="utf-8").splitlines()) for file in FILES}
     assert {name: length for name, length in lengths.items() if length > LONGEST} == {}
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [entry for entry in Plugins(PLUGINS).registry if issubclass(entry.part, HasPackedWeights)],
+    ids=lambda entry: entry.name,
+)
+def test_packed_rows_are_all_rows_of_a_parts_own_weights(entry: Entry) -> None:
+    part = entry.part(small_dims(n_head=2, n_embd=24))
+    own = set(part.parameters())
+    packed = part.packed_rows()
+    assert packed
+    for weight, rows in packed.items():
+        assert weight in own
+        assert len(rows) > 1
+        assert sum(rows) == weight.shape[0]

@@ -1,14 +1,16 @@
+from collections.abc import Mapping, Sequence
+
 from jaxtyping import Float
 from pydantic import PositiveInt
 from torch import Tensor
 from torch.nn import functional as F
 
 from gptkit.hookspecs import Register, hookimpl
-from gptkit.interfaces import Dims, FeedForward
+from gptkit.interfaces import Dims, FeedForward, HasPackedWeights
 from gptkit.nn import Dropout, Linear
 
 
-class SwigluFeedForward(FeedForward):
+class SwigluFeedForward(FeedForward, HasPackedWeights):
     """A linear layer gated by the SiLU of another, then narrowed, as in LLaMA.
 
     It has three matrices where the others have two. Its hidden width is therefore two thirds of `expand` · n_embd,
@@ -33,6 +35,10 @@ class SwigluFeedForward(FeedForward):
         """Transform each position."""
         gate, value = self.gate_and_value(x).chunk(2, dim=-1)
         return self.resid_dropout(self.narrow(F.silu(gate) * value))
+
+    def packed_rows(self) -> Mapping[Tensor, Sequence[int]]:
+        """Return the rows of the gate and of the value."""
+        return {self.gate_and_value.weight: 2 * (self.narrow.in_features,)}
 
 
 @hookimpl

@@ -3,11 +3,11 @@ from pydantic import NonNegativeFloat, PositiveFloat
 
 from gptkit.hookspecs import Register, hookimpl
 from gptkit.interfaces import Optimizer, ParameterGroups, Probability
-from gptkit.optim import TogetherOptimizer
+from gptkit.optim import Muon, TogetherOptimizer
 
 
 class MuonOptimizer(Optimizer):
-    """`torch.optim.Muon` for the matrices of the blocks, `torch.optim.AdamW` for all other parameters.
+    """Muon for the matrices of the blocks, each of a packed parameter by itself; AdamW for all other parameters.
 
     Muon's updates are scaled to the size of AdamW's, so that one learning rate suits both.
 
@@ -37,12 +37,12 @@ class MuonOptimizer(Optimizer):
         """Build both optimizers, joined into one."""
         matrices = [weight for weight in groups.matrices if weight.ndim == 2]
         others = groups.embeddings + [weight for weight in groups.matrices if weight.ndim != 2]
-        muon = torch.optim.Muon(
+        muon = Muon(
             matrices,
             lr=self.learning_rate,
             momentum=self.momentum,
             weight_decay=self.weight_decay,
-            adjust_lr_fn="match_rms_adamw",
+            packed=groups.packed,
         )
         adamw = torch.optim.AdamW(
             [

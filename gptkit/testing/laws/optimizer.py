@@ -44,7 +44,7 @@ class Bowl:
             "embeddings": [(7, case.columns)],
             "vectors": [(case.columns,)],
         }
-        drawn = {
+        drawn: dict[str, Any] = {
             name: [nn.Parameter(draw(case, name, i, *shape)) for i, shape in enumerate(each)]
             for name, each in shapes.items()
         }

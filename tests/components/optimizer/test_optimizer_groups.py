@@ -17,9 +17,10 @@ def build(entry: Entry, groups: ParameterGroups, **options: float) -> torch.opti
 def bowl(seed: int) -> ParameterGroups:
     """Return weights of every sort, away from the minimum of `depth`."""
     draws = torch.Generator().manual_seed(seed)
-    return ParameterGroups(
-        *([torch.nn.Parameter(torch.randn(shape, generator=draws))] for shape in ((4, 6), (5, 3), (7,)))
+    matrix, embedding, vector = (
+        [torch.nn.Parameter(torch.randn(shape, generator=draws))] for shape in ((4, 6), (5, 3), (7,))
     )
+    return ParameterGroups(matrix, embedding, vector)
 
 
 def depth(weights: list[Tensor]) -> Tensor:
@@ -61,3 +62,22 @@ def test_gradients_are_set_to_none(entry: Entry) -> None:
 def test_the_learning_rate_is_an_option(entry: Entry) -> None:
     optimizer = build(entry, bowl(0), learning_rate=0.25)
     assert {group["lr"] for group in optimizer.param_groups} == {0.25}
+
+
+@optimizers
+def test_packed_matrices_learn_as_separate_ones(entry: Entry) -> None:
+    rows = (4, 2, 2)
+    draws = torch.Generator().manual_seed(1)
+    packed = torch.nn.Parameter(torch.randn(sum(rows), 6, generator=draws))
+    separate = [torch.nn.Parameter(part.clone()) for part in packed.detach().split(rows)]
+    together = build(entry, ParameterGroups([packed], [], [], {packed: rows}))
+    apart = build(entry, ParameterGroups(list(separate), [], []))
+    for _ in range(3):
+        packed.grad = torch.randn(packed.shape, generator=draws)
+        for part, gradient in zip(separate, packed.grad.split(rows), strict=True):
+            part.grad = gradient.clone()
+        together.step()
+        apart.step()
+    torch.testing.assert_close(
+        packed.detach(), torch.cat([part.detach() for part in separate]), rtol=1e-5, atol=1e-6
+    )
