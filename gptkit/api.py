@@ -29,6 +29,7 @@ from gptkit.storage.run_reader import RunReader
 from gptkit.storage.trust import plugin_files, read_trusted
 from gptkit.tuning.choose_attention import resolve_auto
 from gptkit.tuning.machine import choose_machine
+from gptkit.tuning.threads import Neighbours, threads_in_use, warn_of_spinning
 
 
 def build(
@@ -102,6 +103,7 @@ def train(
         CheckpointError: If something cannot be saved.
     """
     budget = None if time is None else Budget(parse_duration(time), perf_counter())
+    neighbours = Neighbours()
     prepared = prepare(
         find_recipe(recipe),
         overrides=overrides,
@@ -109,6 +111,8 @@ def train(
         trust_plugins=trust_plugins,
         out=None if out is None else Path(out),
     )
+    if prepared.device.value.type == "cpu":
+        warn_of_spinning(threads_in_use(torch.get_num_threads()), neighbours.busy_cpus())
     events = interruptible_events(prepared, budget)
     # A program that ends in the middle of its loop saves the last step before the interpreter shuts down.
     alive = weakref.ref(events)

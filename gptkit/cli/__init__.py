@@ -12,6 +12,7 @@ import typer
 from gptkit.cli import bench, check, components, new, plugins, recipe, resume, run, sample, terminal, verify
 from gptkit.cli.options import Version
 from gptkit.errors import GptkitError
+from gptkit.tuning.threads import set_threads
 
 app = typer.Typer(
     name="gptkit",
@@ -45,6 +46,7 @@ def main() -> None:
     # Without this, the final garbage collection goes through all of torch, which takes seconds.
     atexit.register(gc.freeze)
     try:
+        set_threads()
         app()
     except GptkitError as error:
         terminal.print_error(error)

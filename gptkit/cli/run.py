@@ -71,7 +71,9 @@ def follow(name: str, prepare: "Callable[[], PreparedRun]", budget: "Budget | No
     from gptkit.run.events import Stopped, TimeUp
     from gptkit.run.stop import Stop
     from gptkit.storage.fault_injection import reach
+    from gptkit.tuning.threads import Neighbours
 
+    neighbours = Neighbours()
     # A run continues after its terminal is closed.
     console = Console(file=TolerantOutput(), highlight=False, markup=False, emoji=False, soft_wrap=True)  # type: ignore[arg-type]
     stop, prepared, event = Stop(), None, None
@@ -81,7 +83,7 @@ def follow(name: str, prepare: "Callable[[], PreparedRun]", budget: "Budget | No
                 reach("setup")
                 prepared = prepare()
             warn_of_failures(prepared.plugins)
-            announce(console, prepared, name, budget)
+            announce(console, prepared, name, budget, neighbours.busy_cpus())
             progress = Progress(console, prepared)
             with progress.bar:
                 for event in loop.run(prepared, stop, budget):

@@ -1,5 +1,6 @@
 """What a run will do and why, printed before its first step."""
 
+import torch
 from rich.console import Console
 
 from gptkit.cli.terminal import printable
@@ -8,12 +9,19 @@ from gptkit.run.time_budget import Budget
 from gptkit.tuning.choose_attention import TimingResult
 from gptkit.tuning.memory_check import MemoryCheck
 from gptkit.tuning.step_memory import format_bytes
+from gptkit.tuning.threads import SPIN, SPIN_ROUNDS, SPIN_ROUNDS_BUSY, Threads, threads_in_use
 
 LONG_RUN_SECONDS = 3600
 
 
-def announce(console: Console, prepared: PreparedRun, name: str, budget: Budget | None) -> None:
-    """Print what the run will do and why, and a warning if it will take hours."""
+def announce(
+    console: Console, prepared: PreparedRun, name: str, budget: Budget | None, busy_cpus: float | None
+) -> None:
+    """Print what the run will do and why, and a warning if it will take hours.
+
+    Args:
+        busy_cpus: Number of CPUs that other programs keep busy, if it is known.
+    """
     data, sizes, parts = prepared.data, prepared.resolved.sizes, prepared.resolved.parts
     settings = prepared.resolved.train
     third_party = [plugin for plugin in prepared.plugins.loaded if plugin.origin != "built in"]
@@ -28,6 +36,7 @@ def announce(console: Console, prepared: PreparedRun, name: str, budget: Budget 
         "model": f"{sizes['n_layer']} layers, {sizes['n_head']} heads, {sizes['n_embd']} channels, "
         f"context {sizes['block_size']}: {prepared.model.n_parameters:,} parameters",
         "device": f"{prepared.device.value}: {prepared.device.reason}",
+        "threads": describe_threads(threads_in_use(torch.get_num_threads()), busy_cpus),
         "dtype": f"{prepared.dtype.value}: {prepared.dtype.reason}",
         "memory": describe_memory(prepared.memory),
         "attention": "\n".join(chosen_attentions(prepared)),
@@ -46,6 +55,17 @@ def announce(console: Console, prepared: PreparedRun, name: str, budget: Budget 
             f"products alone take that long. `gptkit run gpt_tiny` takes minutes on a machine like this."
         )
     console.print()
+
+
+def describe_threads(threads: Threads, busy_cpus: float | None) -> str:
+    """Return how many threads compute, beside which other programs, and how they wait for one another."""
+    beside = "" if busy_cpus is None else f", of which other programs keep {busy_cpus:.1f} busy"
+    waiting = f"a waiting thread sleeps when {threads.spin} says"
+    if threads.spin in {f"{SPIN}={SPIN_ROUNDS}", f"{SPIN}={SPIN_ROUNDS_BUSY}"}:
+        waiting = f"a waiting thread soon sleeps and leaves its CPU to others ({threads.spin})"
+    elif not threads.spin:
+        waiting = f"a waiting thread spins, many times slower beside other programs: set {SPIN}={SPIN_ROUNDS}"
+    return f"{threads.number} on {threads.usable:g} CPUs{beside}; {waiting}"
 
 
 def describe_memory(check: MemoryCheck) -> str:
