@@ -4,7 +4,14 @@ Source:
     Radford et al. 2018, "Improving Language Understanding by Generative Pre-Training", section 4.1.
 """
 
-from torch import nn
+from torch import Tensor, nn
+
+
+def draw_weights(weight: Tensor) -> None:
+    """Draw weights from N(0, 0.02) in place."""
+    # On the meta device there is nothing to draw, and PyTorch would first import its compiler, for 1.5 seconds.
+    if not weight.is_meta:
+        nn.init.normal_(weight, std=0.02)
 
 
 class Linear(nn.Linear):
@@ -12,7 +19,7 @@ class Linear(nn.Linear):
 
     def reset_parameters(self) -> None:
         """Draw new weights."""
-        nn.init.normal_(self.weight, std=0.02)
+        draw_weights(self.weight)
         if self.bias is not None:
             nn.init.zeros_(self.bias)
 
@@ -22,4 +29,4 @@ class Embedding(nn.Embedding):
 
     def reset_parameters(self) -> None:
         """Draw new weights."""
-        nn.init.normal_(self.weight, std=0.02)
+        draw_weights(self.weight)
