@@ -5,7 +5,6 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 # Workers and the programs they start share the cores, and OpenMP's threads spin while they wait for one another.
 # PyTorch reads this when it is loaded.
@@ -69,31 +68,11 @@ def check_annotations(request: pytest.FixtureRequest) -> None:
 @pytest.fixture(scope="session", autouse=True)
 def one_memory_estimate() -> Iterator[None]:
     """Estimate the memory of a step once for each recipe, because runs of a test differ in other things."""
-    from gptkit.recipe.assemble import Assembler
     from gptkit.tuning import memory_check
-    from gptkit.tuning.step_memory import StepMemory, estimate_step_memory
-
-    known: dict[tuple[object, ...], StepMemory] = {}
-
-    def estimate(assembler: Assembler, *given: Any) -> StepMemory:
-        resolved, get = assembler.resolved, assembler.registry.get
-        if resolved.autos:
-            return estimate_step_memory(assembler, *given)
-        choices = [
-            choice
-            for part_of in (resolved.parts, *resolved.layers)
-            for kind, choice in part_of.items()
-            if kind not in {"corpus", "tokenizer"}
-        ]
-        options = repr([resolved.sizes, resolved.train, given, *(choice.options for choice in choices)])
-        # The classes, because plugin files of different tests give different ones the same name.
-        key = (options, *(get(choice.kind, choice.name).part for choice in choices))
-        if key not in known:
-            known[key] = estimate_step_memory(assembler, *given)
-        return known[key]
+    from tests.memory_estimates import known_estimate
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(memory_check, "estimate_step_memory", estimate)
+        patch.setattr(memory_check, "estimate_step_memory", known_estimate)
         yield
 
 

@@ -1,11 +1,14 @@
 """`gptkit resume`: continues a run where it stopped, to the same bits."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gptkit.cli.options import Overrides, PluginFiles, RunDirectory, TrustPlugins
 from gptkit.cli.run import follow
+
+if TYPE_CHECKING:
+    from gptkit.run.prepare import PreparedRun
 
 
 def resume(
@@ -22,12 +25,13 @@ def resume(
     --set may change train.max_iters, if the schedule allows it, the intervals, keep, device, and the path of the
     same text.
     """
-    from gptkit.run.resume import prepare_resume
-
     changes = overrides or ()
-    follow(
-        " ".join([f"{run}/resolved.toml", *(f"--set {change}" for change in changes)]),
-        lambda: prepare_resume(
+
+    def prepared() -> "PreparedRun":
+        from gptkit.run.resume import prepare_resume
+
+        return prepare_resume(
             run, overrides=changes, plugins=plugins or (), trust_plugins=trust_plugins, checkpoint=checkpoint
-        ),
-    )
+        )
+
+    follow(" ".join([f"{run}/resolved.toml", *(f"--set {change}" for change in changes)]), prepared)

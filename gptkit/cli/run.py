@@ -46,15 +46,15 @@ def run(
     from gptkit.run.time_budget import Budget, parse_duration
 
     budget = Budget(parse_duration(duration), began) if duration is not None else None
-    from gptkit.run.prepare import prepare
-
     changes = overrides or ()
+
+    def prepared() -> "PreparedRun":
+        from gptkit.run.prepare import prepare
+
+        return prepare(recipe, overrides=changes, plugins=plugins or (), trust_plugins=trust_plugins, out=out)
+
     options = [*(f"--set {change}" for change in changes), *([f"--time {duration}"] if duration else [])]
-    follow(
-        " ".join([str(recipe), *options]),
-        lambda: prepare(recipe, overrides=changes, plugins=plugins or (), trust_plugins=trust_plugins, out=out),
-        budget,
-    )
+    follow(" ".join([str(recipe), *options]), prepared, budget)
 
 
 def follow(name: str, prepare: "Callable[[], PreparedRun]", budget: "Budget | None" = None) -> None:
@@ -65,21 +65,24 @@ def follow(name: str, prepare: "Callable[[], PreparedRun]", budget: "Budget | No
     """
     from rich.console import Console
 
-    from gptkit.cli.progress import Progress
-    from gptkit.cli.run_summary import announce
-    from gptkit.run import loop
-    from gptkit.run.events import Stopped, TimeUp
-    from gptkit.run.stop import Stop
-    from gptkit.storage.fault_injection import reach
     from gptkit.tuning.threads import Neighbours
 
     neighbours = Neighbours()
     # A run continues after its terminal is closed.
     console = Console(file=TolerantOutput(), highlight=False, markup=False, emoji=False, soft_wrap=True)  # type: ignore[arg-type]
+    # Shown on a terminal alone, so that something is seen while PyTorch is imported, which takes seconds.
+    with console.status("loading PyTorch"):
+        from gptkit.cli.progress import Progress
+        from gptkit.cli.run_summary import announce
+        from gptkit.run import loop
+        from gptkit.run.events import Stopped, TimeUp
+        from gptkit.run.stop import Stop
+        from gptkit.storage.fault_injection import reach
+
     stop, prepared, event = Stop(), None, None
     try:
         with stop:
-            with stop.breakable():
+            with stop.breakable(), console.status("preparing the run"):
                 reach("setup")
                 prepared = prepare()
             warn_of_failures(prepared.plugins)

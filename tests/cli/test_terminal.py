@@ -1,6 +1,8 @@
 """Nothing that a model or a file says reaches a terminal as a command to it."""
 
 import io
+import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -79,3 +81,20 @@ def test_a_sample_shows_no_escape_on_a_terminal(
     sample.sample(Path("mine"), prompt="\x1b", tokens=20)
     assert "\x1b" in raw
     assert shown.getvalue() == raw.replace("\x1b", r"\x1b")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no pseudo-terminals")
+def test_something_is_seen_before_torch_is_imported(tmp_path: Path) -> None:
+    import pty
+
+    ours, theirs = pty.openpty()
+    # Where torch cannot be imported, what is shown was shown before.
+    (tmp_path / "torch.py").write_text("raise SystemExit('torch is imported')")
+    environment = os.environ | {"TERM": "xterm", "PYTHONPATH": str(tmp_path)}
+    command = [sys.executable, "-m", "gptkit", "run", "gpt_tiny"]
+    done = subprocess.run(command, env=environment, stdout=theirs, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(theirs)
+    shown = os.read(ours, 10_000).decode()
+    os.close(ours)
+    assert done.stderr == "torch is imported\n"
+    assert "loading PyTorch" in shown

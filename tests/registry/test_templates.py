@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 from gptkit.registry.templates.attention import MineAttention
 from gptkit.registry.templates.block import MineBlock
 from gptkit.registry.templates.corpus import MineCorpus
@@ -40,6 +42,7 @@ for kind in ("attention", "block", "feed_forward", "norm", "position"):
 """
 
 
+@pytest.mark.exhaustive
 def test_every_module_compiles_to_one_graph() -> None:
     done = subprocess.run([sys.executable, "-c", COMPILE], capture_output=True, text=True, check=False)
     assert done.stdout.split() == ["attention", "block", "feed_forward", "norm", "position"], done.stderr
