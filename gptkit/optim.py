@@ -87,7 +87,7 @@ class TogetherOptimizer(torch.optim.Optimizer):
 
 
 class Muon(torch.optim.Optimizer):
-    """Muon: momentum whose directions are made equally long before each step, for matrices.
+    """Muon, for matrices: each step goes along the momentum with its singular values set to about 1.
 
     Computes what `torch.optim.Muon` computes with `adjust_lr_fn="match_rms_adamw"`, but treats matrices of one
     shape together, each packed matrix by itself, and in a precision that the device is fast in: bfloat16 on CUDA,

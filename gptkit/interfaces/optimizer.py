@@ -27,7 +27,7 @@ class ParameterGroups:
 
 
 class HasPackedWeights(ABC):
-    """Says that a part keeps several matrices in one parameter, as one product is faster than three.
+    """Says that a part keeps several matrices in one parameter, for one large product in place of several.
 
     Inherit it beside the interface. An optimizer that treats a matrix as a whole, such as Muon, then updates each
     as if it were a parameter of its own.
