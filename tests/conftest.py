@@ -28,8 +28,17 @@ torch.set_num_threads(1)
 settings.register_profile("gptkit", deadline=None, max_examples=25, derandomize="CI" in os.environ)
 settings.load_profile("gptkit")
 
-# Where no axis is at stake, only whole runs, which take a third longer with their annotations checked.
-UNCHECKED = ("bench", "cli", "run", "tuning")
+# Whole runs and texts that decoders write token by token, which take a third longer with their annotations checked.
+# What they call is checked by the tests of its own folder, and a decoder where a test asks for `annotations`.
+UNCHECKED = (
+    "bench/",
+    "cli/",
+    "decoding/test_compiled_decoder.py",
+    "decoding/test_decoder.py",
+    "run/",
+    "test_api.py",
+    "tuning/",
+)
 
 # Of a sample in a test: each takes five milliseconds where annotations are checked.
 SAMPLE_TOKENS = 8
@@ -60,9 +69,15 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(autouse=True)
 def check_annotations(request: pytest.FixtureRequest) -> None:
-    """Check annotations, or switch the checks off for the folders that need none."""
-    folder = request.path.relative_to(Path(__file__).parent).parts[0]
-    jaxtyping.config.update("jaxtyping_disable", folder in UNCHECKED)
+    """Check annotations, or switch the checks off where none is needed."""
+    file = request.path.relative_to(Path(__file__).parent).as_posix()
+    unchecked = file.startswith(UNCHECKED) and "annotations" not in request.fixturenames
+    jaxtyping.config.update("jaxtyping_disable", unchecked)
+
+
+@pytest.fixture
+def annotations() -> None:
+    """Have annotations checked in this test."""
 
 
 @pytest.fixture(scope="session", autouse=True)

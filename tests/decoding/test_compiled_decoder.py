@@ -66,6 +66,7 @@ def test_text_is_the_same_and_no_token_is_compiled_anew(parts: tuple[type, ...])
     assert compiler.count == 1
 
 
+@pytest.mark.usefixtures("annotations")
 def test_each_number_of_rows_is_compiled_once(model: GPT) -> None:
     compiler = Counting()
     decoder = CompiledDecoder(model, compiler=compiler)

@@ -55,6 +55,7 @@ def test_bursts_do_not_change_the_text(model: GPT, chunk: int) -> None:
     assert same(texts(model, Replaying(model, chunk=chunk, compile=False)), texts(model, UncachedDecoder(model)))
 
 
+@pytest.mark.usefixtures("annotations")
 def test_the_caller_may_stop_anywhere(model: GPT) -> None:
     whole = texts(model, UncachedDecoder(model))
     decoder = Replaying(model, chunk=4, compile=False)

@@ -74,7 +74,7 @@ def test_its_recipe_trains(python: Python) -> None:
 
 
 def test_its_own_test_passes(python: Python) -> None:
-    told = python("-m", "pytest", "-q", "-p", "no:cacheprovider", "gptkit-dyt")
+    told = python("-m", "pytest", "-n0", "-q", "-p", "no:cacheprovider", "gptkit-dyt")
     assert " passed" in told
 
 

@@ -16,7 +16,8 @@ README = (ROOT / "plugins/README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 PLUGIN, TEST = (text for language, text in BLOCKS if language == "python")
 COMMANDS = [line for language, text in BLOCKS if language == "sh" for line in text.splitlines()]
-SHORT = "--set train.max_iters=2 --set train.eval_interval=0 --set train.schedule.warmup=1"
+SMALL = "--set model.n_embd=48 --set model.block_size=32"
+SHORT = f"{SMALL} --set train.max_iters=2 --set train.eval_interval=0 --set train.schedule.warmup=1"
 # All of them take half a minute; those that compile are tried where the built-in parts are.
 FEW = " ".join(
     f"--only {check}"
@@ -31,7 +32,7 @@ FEW = " ".join(
 # What makes a command quick, and what it prints if it did its work.
 HOW = {
     "gptkit check mine.py": (FEW, "7 held, 0 broken"),
-    "pytest benchmarks": ("--benchmark-disable -k 'mine and forward and 64x6x256x64' -q", "2 passed"),
+    "pytest benchmarks": ("-n0 --benchmark-disable -k 'mine and forward and 64x6x256x64' -q", "2 passed"),
     "gptkit run recipes/gpt_tiny.toml": (SHORT, "best validation loss"),
     "gptkit check sliding_window": ("--only cache_changes_nothing --only equals_reference_in_float32", "2 held"),
     "gptkit run recipes/mixed.toml": (SHORT, "best validation loss"),
@@ -78,7 +79,7 @@ def test_a_command_does_its_work(command: str, workshop: Path) -> None:
 
 
 def test_the_one_line_is_a_test(workshop: Path) -> None:
-    assert "1 passed" in typed("pytest -p no:cacheprovider -q test_mine.py -k never_reads_the_future", workshop)
+    assert "1 passed" in typed("pytest -n0 -p no:cacheprovider -q test_mine.py -k never_reads_the_future", workshop)
 
 
 def test_the_mistake_it_describes_is_told_as_it_shows(workshop: Path) -> None:

@@ -6,8 +6,8 @@ import pytest
 
 from tests.program import run_program
 
-# In a process of its own, because the checker of annotations cannot be compiled; one for both tests, because
-# compiling takes long. One head, because each has kernels of its own.
+# In a process of its own, because the checker of annotations cannot be compiled; one for both claims and every
+# attention, because compiling takes long. One head, because each has kernels of its own.
 PROGRAM = """
 import functools
 import json
@@ -16,7 +16,8 @@ import torch
 
 torch.compile = functools.partial(torch.compile, backend="{backend}")
 
-from gptkit.components.attention.{module} import {name}
+from gptkit.components.attention.naive import NaiveAttention
+from gptkit.components.attention.tiled import TiledAttention
 from gptkit.components.optimizer.adamw import AdamWOptimizer
 from gptkit.components.schedule.constant import ConstantSchedule
 from gptkit.training.train import train
@@ -24,7 +25,8 @@ from tests.small import same_weights, small_model, small_settings, small_tokens
 
 
 def trained(dropout, **settings):
-    model = small_model({name}, n_layer=1, n_head=1, dropout=dropout)
+    layers = iter([{attentions}])
+    model = small_model(lambda dims: next(layers)(dims), n_layer={n_layer}, n_head=1, dropout=dropout)
     optimizer = AdamWOptimizer(learning_rate=1e-2).build(model.parameter_groups())
     steps = train(model, small_tokens(), optimizer, ConstantSchedule(5), small_settings(max_iters=5, **settings))
     return model, [float(step.loss) for step in steps]
@@ -37,25 +39,20 @@ print(json.dumps([eager, compiled, same_weights(kept, recomputed)]))
 """
 
 
-exhaustive = pytest.mark.exhaustive
-
-
-# AOTAutograd makes the graphs of both passes, which is what can go wrong; Inductor's C++ takes half a minute.
+# AOTAutograd makes the graphs of both passes, which is what can go wrong; Inductor's C++ takes a minute.
 @pytest.mark.parametrize(
-    ("backend", "module", "name"),
+    ("backend", "attentions"),
     [
-        ("aot_eager", "tiled", "TiledAttention"),
-        pytest.param("inductor", "tiled", "TiledAttention", marks=exhaustive),
-        pytest.param("inductor", "naive", "NaiveAttention", marks=exhaustive),
+        ("aot_eager", ["TiledAttention"]),
+        pytest.param("inductor", ["TiledAttention", "NaiveAttention"], marks=pytest.mark.exhaustive),
     ],
+    ids=["aot_eager", "inductor"],
 )
 def test_losses_are_those_of_eager_steps_and_bits_those_of_kept_activations(
-    backend: str, module: str, name: str
+    backend: str, attentions: list[str]
 ) -> None:
-    program = PROGRAM
-    for key, value in {"backend": backend, "module": module, "name": name}.items():
-        program = program.replace(f"{{{key}}}", value)
-    eager, compiled, same = json.loads(run_program(program))
+    program = PROGRAM.replace("{backend}", backend).replace("{attentions}", ", ".join(attentions))
+    eager, compiled, same = json.loads(run_program(program.replace("{n_layer}", str(len(attentions)))))
     assert eager[-1] < eager[0]
     assert compiled == pytest.approx(eager, abs=1e-3)
     assert same
