@@ -1,5 +1,6 @@
-"""Building blocks of optimizers and schedules: Muon, several optimizers joined into one, and linear warm-up."""
+"""Building blocks of optimizers and schedules: AdamW, Muon, several optimizers in one, and linear warm-up."""
 
+import inspect
 import math
 from abc import abstractmethod
 from collections import defaultdict
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 
 from gptkit.interfaces import Schedule
 
-__all__ = ["Muon", "TogetherOptimizer", "WarmupSchedule"]
+__all__ = ["AdamW", "EagerOptimizer", "Muon", "TogetherOptimizer", "WarmupSchedule"]
 
 
 class WarmupSchedule(Schedule):
@@ -44,7 +45,30 @@ class WarmupSchedule(Schedule):
         return self.after_warmup((step - self.warmup) / (self.total - self.warmup))
 
 
-class TogetherOptimizer(torch.optim.Optimizer):
+class EagerOptimizer(torch.optim.Optimizer):
+    """Base class of optimizers that are never compiled, and so need no guard against the compiler.
+
+    PyTorch's guard imports the compiler when an optimizer is built, which takes as long as importing PyTorch.
+    """
+
+    add_param_group = inspect.unwrap(torch.optim.Optimizer.add_param_group)
+    load_state_dict = inspect.unwrap(torch.optim.Optimizer.load_state_dict)
+    state_dict = inspect.unwrap(torch.optim.Optimizer.state_dict)
+    zero_grad = inspect.unwrap(torch.optim.Optimizer.zero_grad)
+
+
+class AdamW(EagerOptimizer, torch.optim.AdamW):
+    """`torch.optim.AdamW`, without importing PyTorch's compiler."""
+
+    _unguarded_step = inspect.unwrap(torch.optim.AdamW.step)
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """Call the closure, if given; take one step; return the closure's loss."""
+        return self._unguarded_step(closure)
+
+
+class TogetherOptimizer(EagerOptimizer):
     """Joins optimizers of disjoint parameters into one `torch.optim.Optimizer`.
 
     It shares groups and state with its members: schedule, checkpoint and `zero_grad` reach every member through
@@ -86,7 +110,7 @@ class TogetherOptimizer(torch.optim.Optimizer):
             optimizer.state = self.state
 
 
-class Muon(torch.optim.Optimizer):
+class Muon(EagerOptimizer):
     """Muon, for matrices: each step goes along the momentum with its singular values set to about 1.
 
     Computes what `torch.optim.Muon` computes with `adjust_lr_fn="match_rms_adamw"`, but treats matrices of one

@@ -28,7 +28,7 @@ torch.set_num_threads(1)
 settings.register_profile("gptkit", deadline=None, max_examples=25, derandomize="CI" in os.environ)
 settings.load_profile("gptkit")
 
-# Whole runs and texts that decoders write token by token, which take a third longer with their annotations checked.
+# Whole runs and texts written token by token, which take a third longer with their annotations checked.
 # What they call is checked by the tests of its own folder, and a decoder where a test asks for `annotations`.
 UNCHECKED = (
     "bench/",
@@ -45,11 +45,13 @@ SAMPLE_TOKENS = 8
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep what is compiled for the next session, C++ and bytecode, for workers and subprocesses too."""
+    """Keep what is compiled or measured for the next session, for workers and subprocesses too."""
     if hasattr(config, "workerinput"):
         return
     if hasattr(config, "cache"):
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(config.cache.mkdir("torchinductor")))
+        # Not among the user's own: estimates of memory, which take longer than most of the runs.
+        os.environ["GPTKIT_CACHE"] = str(config.cache.mkdir("gptkit"))
     compileall.compile_dir(Path(__file__).parents[1] / "gptkit", quiet=2)
 
 
@@ -78,17 +80,6 @@ def check_annotations(request: pytest.FixtureRequest) -> None:
 @pytest.fixture
 def annotations() -> None:
     """Have annotations checked in this test."""
-
-
-@pytest.fixture(scope="session", autouse=True)
-def one_memory_estimate() -> Iterator[None]:
-    """Estimate the memory of a step once for each recipe, because runs of a test differ in other things."""
-    from gptkit.tuning import memory_check
-    from tests.memory_estimates import known_estimate
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(memory_check, "estimate_step_memory", known_estimate)
-        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

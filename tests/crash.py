@@ -22,8 +22,6 @@ from gptkit.run.prepare import prepare
 from gptkit.run.resume import prepare_resume
 from gptkit.storage import fault_injection as faults
 from gptkit.storage.run_writer import RunWriter
-from gptkit.tuning import memory_check
-from tests.memory_estimates import known_estimate
 from tests.small import RECIPE, TEXT, write_recipe
 
 CRASHING = (
@@ -96,8 +94,7 @@ def main(directory: Path, faulty: list[str]) -> dict[str, Any]:
     """Return what came of each action at each arrival at its place, and of the run without any."""
     run_module.SAMPLE_TOKENS = 4
     session.to_png = lambda figure: b""  # type: ignore[attr-defined]
-    # Made once, before the processes are forked; each resumed run needs it.
-    vars(memory_check)["estimate_step_memory"] = known_estimate
+    # Prepared once, before the processes are forked.
     prepared = prepare(write_recipe(directory, recipe=CRASHING, text=TEXT[:600]))
     code, whole = in_child(lambda: counted(replace(prepared, out=directory / "whole")))
     assert code == 0, whole

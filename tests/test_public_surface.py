@@ -43,7 +43,7 @@ SURFACE = {
         "causal_mask",
         "sdpa",
     ],
-    "gptkit.optim": ["Muon", "TogetherOptimizer", "WarmupSchedule"],
+    "gptkit.optim": ["AdamW", "EagerOptimizer", "Muon", "TogetherOptimizer", "WarmupSchedule"],
     "gptkit.data": ["SplitCorpus", "decode_pieces", "download_once"],
     "gptkit.testing": ["contract", "reproduce"],
     # Every built-in part, whose names are those of the files in its folders.

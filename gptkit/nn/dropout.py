@@ -66,12 +66,16 @@ def keep_mask(
             twice as long.
     """
     seed = torch.randint(2**63 - 1, (), generator=generator)
-    bits = random_bits(-(-x.numel() // 4), seed).view(torch.int16)[: x.numel()].view(x.shape)
+    bits = torch.ops.gptkit.random_bits(-(-x.numel() // 4), seed).view(torch.int16)[: x.numel()].view(x.shape)
     return torch.ge(bits, LOWEST_INT16 + dropped_levels, out=torch.empty(x.shape, dtype=dtype))
 
 
-# A custom operator, so that a step also runs on fake tensors, whose seed has no value.
-@torch.library.custom_op("gptkit::random_bits", mutates_args=())
+# A custom operator, so that a step also runs on fake tensors, whose seed has no value. It is not declared by
+# `custom_op`, which imports PyTorch's compiler at the first call.
+torch.library.define("gptkit::random_bits", "(int words, Tensor seed) -> Tensor")
+
+
+@torch.library.impl("gptkit::random_bits", "cpu")
 def random_bits(words: int, seed: Tensor) -> Tensor:
     """Return `words` 64-bit words of random bits.
 
@@ -81,7 +85,9 @@ def random_bits(words: int, seed: Tensor) -> Tensor:
     return torch.from_numpy(np.random.SFC64(int(seed)).random_raw(words).view(np.int64))
 
 
-@random_bits.register_fake
 def fake_random_bits(words: int, seed: Tensor) -> Tensor:
     """Fake kernel: an uninitialised tensor of that shape."""
     return seed.new_empty(words, dtype=torch.int64)
+
+
+torch.library.register_fake("gptkit::random_bits", fake_random_bits)

@@ -12,6 +12,7 @@ from gptkit.recipe.assemble import Assembler
 from gptkit.recipe.resolved import Resolved
 from gptkit.tuning.free_memory import free_memory
 from gptkit.tuning.step_memory import StepMemory, estimate_step_memory, format_bytes
+from gptkit.tuning.step_memory_cache import cached_step_memory
 
 CHECKPOINTING = {"train.checkpoint_activations": True}
 
@@ -58,7 +59,7 @@ def check_memory(assembler: Assembler, vocab_size: int, device: torch.device, dt
 
     free = free_memory(device)
     try:
-        found = estimate({})
+        found = cached_step_memory(assembler, vocab_size, device, dtype)
     except Exception as error:
         # A third-party part may need numbers. If it is wrong, the smoke test says so.
         message = str(error).partition("\n")[0][:200]

@@ -4,11 +4,8 @@ Measuring takes 13 s of CPU time for `gpt_small` and 2 s for `gpt_tiny`; reading
 """
 
 import hashlib
-import inspect
 import json
 import platform
-import sys
-from contextlib import suppress
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -17,6 +14,7 @@ from typing import Any
 import torch
 
 from gptkit.tuning.attention_timing import AttentionTime, Candidate
+from gptkit.tuning.source_hash import gptkit_hash, source_hash
 from gptkit.tuning.timing_conditions import TimingConditions
 from gptkit.user_cache import cache_directory, store_file
 
@@ -28,7 +26,7 @@ def key_of(candidates: list[Candidate], conditions: TimingConditions, position: 
         position: The model's position part, as a recipe writes it.
     """
     return {
-        "gptkit": hash_of(package_files("gptkit")),
+        "gptkit": gptkit_hash(),
         "torch": torch.__version__,
         "device": device_name(conditions.device),
         "threads": torch.get_num_threads(),
@@ -57,33 +55,6 @@ def device_name(device: torch.device) -> str:
     lines = cpuinfo.read_text(errors="replace").splitlines() if cpuinfo.is_file() else []
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return " ".join([device.type, platform.machine(), models[0] if models else platform.processor()])
-
-
-def source_hash(part: type) -> str:
-    """Return the SHA-256 of the files of a class and its bases, and of the whole package if third-party."""
-    package = part.__module__.partition(".")[0]
-    files = set() if package == "gptkit" else package_files(package)
-    for each in part.__mro__:
-        # A class of C, or one defined in no file, has none.
-        with suppress(OSError, TypeError):
-            files.add(Path(inspect.getsourcefile(each) or ""))
-    return hash_of(files)
-
-
-def package_files(name: str) -> set[Path]:
-    """Return the Python files of an imported package; empty for a module that is no package."""
-    return {
-        file for folder in getattr(sys.modules.get(name), "__path__", ()) for file in Path(folder).rglob("*.py")
-    }
-
-
-def hash_of(files: set[Path]) -> str:
-    """Return the SHA-256 of the contents of those files that exist."""
-    digest = hashlib.sha256()
-    for file in sorted(files):
-        if file.is_file():
-            digest.update(file.read_bytes())
-    return digest.hexdigest()
 
 
 def file_for(key: dict[str, Any]) -> Path:

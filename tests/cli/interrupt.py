@@ -17,9 +17,7 @@ from gptkit.cli import main as gptkit
 from gptkit.run import loop as run_module, session
 from gptkit.run.prepare import prepare
 from gptkit.storage import fault_injection as faults
-from gptkit.tuning import memory_check
 from tests.crash import CRASHING, finish, in_child, recovered, result
-from tests.memory_estimates import known_estimate
 from tests.small import TEXT, write_recipe
 
 
@@ -41,7 +39,6 @@ def main(directory: Path, faulty: list[str]) -> dict[str, Any]:
     """Return what came of each interruption, and the result of the run without any."""
     run_module.SAMPLE_TOKENS = 4
     session.to_png = lambda figure: b""  # type: ignore[attr-defined]
-    vars(memory_check)["estimate_step_memory"] = known_estimate
     recipe = write_recipe(directory, recipe=CRASHING.replace("max_iters = 4", "max_iters = 6"), text=TEXT[:600])
     finish(prepare(recipe, out=directory / "whole"))
     rows = []

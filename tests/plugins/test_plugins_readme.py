@@ -79,7 +79,9 @@ def test_a_command_does_its_work(command: str, workshop: Path) -> None:
 
 
 def test_the_one_line_is_a_test(workshop: Path) -> None:
-    assert "1 passed" in typed("pytest -n0 -p no:cacheprovider -q test_mine.py -k never_reads_the_future", workshop)
+    assert "1 passed" in typed(
+        "pytest -n0 -p no:cacheprovider -q test_mine.py -k never_reads_the_future", workshop
+    )
 
 
 def test_the_mistake_it_describes_is_told_as_it_shows(workshop: Path) -> None:

@@ -29,6 +29,21 @@ def test_auto_is_what_measures_faster_on_the_cpu(
     assert (choice.value, choice.reason) == (value, reason)
 
 
+@pytest.mark.parametrize(("gain", "measured"), [(0.1, [module.FEW_TOKENS]), (0.9, [module.FEW_TOKENS, 2000])])
+def test_many_tokens_are_measured_only_where_few_leave_it_open(
+    monkeypatch: pytest.MonkeyPatch, gain: float, measured: list[int]
+) -> None:
+    asked: list[int] = []
+
+    def measure(tokens: int, n_embd: int) -> float:
+        asked.append(tokens)
+        return gain
+
+    monkeypatch.setattr(module, "bf16_gain", measure)
+    assert choose_dtype("auto", CPU, 2000, 8).value == "fp32"
+    assert asked == measured
+
+
 def test_the_gain_of_bf16_is_the_ratio_of_the_medians(monkeypatch: pytest.MonkeyPatch) -> None:
     # By turns in fp32 and in bf16; a slow first turn and one that was disturbed do not count.
     taken = [90.0, 70.0] + [3.0, 2.0] * 3 + [50.0, 2.0] + [3.0, 40.0]

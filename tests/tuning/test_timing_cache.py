@@ -14,7 +14,8 @@ from gptkit.cli.run_summary import origin_of
 from gptkit.registry.loader import import_file
 from gptkit.run.prepare import prepare
 from gptkit.tuning.attention_timing import AttentionTime
-from gptkit.tuning.timing_cache import file_for, load_times, source_hash, store_times
+from gptkit.tuning.source_hash import gptkit_hash, source_hash
+from gptkit.tuning.timing_cache import file_for, load_times, store_times
 from tests.attention_timings import Costs, write_auto
 
 KEY = {"torch": "2", "attentions": [{"name": "naive"}, {"name": "wrong"}]}
@@ -141,7 +142,10 @@ def test_other_code_of_gptkit_is_measured_anew(tmp_path: Path, monkeypatch: pyte
     more = tmp_path / "more"
     more.mkdir()
     monkeypatch.setattr(gptkit, "__path__", [*gptkit.__path__, str(more)])
+    gptkit_hash.cache_clear()
     days = [prepare(write_auto(tmp_path)).timings[0].measured_on]
     (more / "kernel.py").write_text("faster = True\n")
+    # As in a new process.
+    gptkit_hash.cache_clear()
     days += [prepare(write_auto(tmp_path)).timings[0].measured_on for _ in range(2)]
     assert days == [None, None, date.today()]

@@ -3,6 +3,7 @@ from pydantic import NonNegativeFloat, PositiveFloat
 
 from gptkit.hookspecs import Register, hookimpl
 from gptkit.interfaces import Optimizer, ParameterGroups, Probability
+from gptkit.optim import AdamW
 
 
 class AdamWOptimizer(Optimizer):
@@ -28,7 +29,7 @@ class AdamWOptimizer(Optimizer):
 
     def build(self, groups: ParameterGroups) -> torch.optim.Optimizer:
         """Build a fused AdamW."""
-        return torch.optim.AdamW(
+        return AdamW(
             [
                 {"params": groups.matrices + groups.embeddings, "weight_decay": self.weight_decay},
                 {"params": groups.vectors, "weight_decay": 0.0},

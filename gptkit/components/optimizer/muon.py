@@ -3,7 +3,7 @@ from pydantic import NonNegativeFloat, PositiveFloat
 
 from gptkit.hookspecs import Register, hookimpl
 from gptkit.interfaces import Optimizer, ParameterGroups, Probability
-from gptkit.optim import Muon, TogetherOptimizer
+from gptkit.optim import AdamW, Muon, TogetherOptimizer
 
 
 class MuonOptimizer(Optimizer):
@@ -44,7 +44,7 @@ class MuonOptimizer(Optimizer):
             weight_decay=self.weight_decay,
             packed=groups.packed,
         )
-        adamw = torch.optim.AdamW(
+        adamw = AdamW(
             [
                 {"params": others, "weight_decay": self.weight_decay},
                 {"params": groups.vectors, "weight_decay": 0.0},
