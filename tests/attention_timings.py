@@ -159,6 +159,7 @@ class Costs:
 def time_little(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let attentions and precisions be timed on a few tokens: at `gpt_small`'s sizes that takes half a minute."""
     monkeypatch.setattr("gptkit.tuning.timing_conditions.CPU_POSITIONS", 16)
+    monkeypatch.setattr("gptkit.tuning.machine.FEW_TOKENS", 16)
     monkeypatch.setattr("gptkit.tuning.machine.MEASURED_TOKENS", 16)
 
 

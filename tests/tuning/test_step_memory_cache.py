@@ -130,9 +130,9 @@ def test_what_comes_back_is_the_estimate(tmp_path: Path, monkeypatch: pytest.Mon
     assert [cached_step_memory(*given) for _ in range(2)] == [estimate_step_memory(*given)] * 2
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
-def test_a_run_whose_estimate_is_cached_imports_no_compiler(tmp_path: Path, optimizer: str) -> None:
-    recipe, changes = write_recipe(tmp_path), [f"train.optimizer={optimizer}", "train.max_iters=1"]
+def test_a_run_whose_estimate_is_cached_imports_no_compiler(tmp_path: Path) -> None:
+    # Muon leaves vectors to AdamW.
+    recipe, changes = write_recipe(tmp_path), ["train.optimizer=muon", "train.max_iters=1"]
     finish(recipe, tmp_path / "first", changes)
     program = f"""
 import sys
