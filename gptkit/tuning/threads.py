@@ -16,11 +16,11 @@ NUMBER, SPIN, POLICY = "OMP_NUM_THREADS", "GOMP_SPINCOUNT", "OMP_WAIT_POLICY"
 # Measured (benchmarks/README.md): more is hardly faster alone, and many times slower beside another program.
 # Where there is one already, fewer are better still.
 SPIN_ROUNDS, SPIN_ROUNDS_BUSY = 3000, 1000
-# Mean number of running programs, over the last minute, from which on a machine counts as busy.
-BUSY_LOAD = 0.5
-
-# CPUs kept busy by other programs from which on steps take half as long again while threads spin.
+# CPUs kept busy by other programs from which on a machine counts as busy: while threads spin, steps take half as
+# long again.
 BUSY_CPUS = 0.5
+# Seconds for which other programs are watched where the load average, which counts the last minute, is as high.
+WATCHED = 0.1
 
 CGROUPS = Path("/sys/fs/cgroup")
 OWN_CGROUP = Path("/proc/self/cgroup")
@@ -61,15 +61,21 @@ def set_threads(environment: MutableMapping[str, str] = os.environ) -> None:
         # OpenMP counts CPUs and knows no container's limit.
         environment[NUMBER] = str(max(1, int(usable_cpus())))
     if not any(environment.get(name) for name in (SPIN, POLICY)):
-        environment[SPIN] = str(SPIN_ROUNDS_BUSY if load() >= BUSY_LOAD else SPIN_ROUNDS)
+        environment[SPIN] = str(SPIN_ROUNDS_BUSY if is_busy() else SPIN_ROUNDS)
 
 
-def load() -> float:
-    """Return the mean number of running programs over the last minute; 0 where the system does not say."""
+def is_busy() -> bool:
+    """Return whether other programs compute now: a machine whose last minute was quiet is taken at its word."""
     try:
-        return os.getloadavg()[0]
+        load = os.getloadavg()[0]
     except (AttributeError, OSError):
-        return 0.0
+        return False
+    if load < BUSY_CPUS:
+        return False
+    neighbours = Neighbours()
+    time.sleep(WATCHED)
+    busy_cpus = neighbours.busy_cpus()
+    return busy_cpus is None or busy_cpus >= BUSY_CPUS
 
 
 def threads_in_use(number: int) -> Threads:

@@ -30,11 +30,23 @@ def cgroup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "outer" / "inner"
 
 
-@pytest.mark.parametrize(("load", "rounds"), [(0.0, "3000"), (0.49, "3000"), (0.5, "1000"), (7.0, "1000")])
+@pytest.mark.parametrize(
+    ("load", "busy_cpus", "rounds"),
+    [
+        (0.0, 2.0, "3000"),
+        (0.49, 2.0, "3000"),
+        # Something ended a moment ago, such as an installation.
+        (7.0, 0.4, "3000"),
+        (0.5, 0.5, "1000"),
+        (7.0, 2.0, "1000"),
+        (7.0, None, "1000"),
+    ],
+)
 def test_threads_spin_briefly_and_beside_other_programs_more_briefly(
-    no_torch: None, monkeypatch: pytest.MonkeyPatch, load: float, rounds: str
+    no_torch: None, monkeypatch: pytest.MonkeyPatch, load: float, busy_cpus: float | None, rounds: str
 ) -> None:
     monkeypatch.setattr("os.getloadavg", lambda: (load, 0.0, 0.0))
+    monkeypatch.setattr(Neighbours, "busy_cpus", lambda self: busy_cpus)
     environment: dict[str, str] = {}
     set_threads(environment)
     assert environment["GOMP_SPINCOUNT"] == rounds
