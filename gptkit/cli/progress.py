@@ -98,9 +98,9 @@ class Progress:
 def format_plan(plan: Planned) -> list[str]:
     """Return the lines that explain a plan."""
     costs, share = plan.costs, plan.overhead / plan.budget
-    follows = "to the end"
+    follows = ""
     if plan.adjustable_until < plan.max_iters:
-        follows = f"up to about step {plan.adjustable_until:,}, where the schedule starts to depend on it"
+        follows = f", and from about step {plan.adjustable_until:,} on what is left of the schedule with it"
     eats = "; a longer train.eval_interval leaves more time for training" if share > LARGE_SHARE else ""
     budget = format_duration(plan.budget)
     return [
@@ -108,7 +108,7 @@ def format_plan(plan: Planned) -> list[str]:
         f"a step     {costs.step:.4g} s, the mean of {plan.measured:,} trial steps, which were discarded",
         f"besides    evaluation {costs.evaluation:.2f} s, sample {costs.sample:.2f} s, final save and "
         f"plot {costs.ending:.2f} s: {plan.overhead:.1f} s in all, {share:.0%} of the time{eats}",
-        f"so         {plan.max_iters:,} steps fit; their number is adjusted to the machine's speed {follows}",
+        f"so         {plan.max_iters:,} steps fit; their number is adjusted to the machine's speed{follows}",
     ]
 
 

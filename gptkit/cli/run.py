@@ -108,10 +108,9 @@ def print_next_commands(console: "Console", prepared: "PreparedRun", last: "Even
 
     out, trust = prepared.out, " --trust-plugins" if prepared.plugins.files else ""
     if isinstance(last, TimeUp):
-        schedule = prepared.resolved.parts["schedule"].name
         console.print(
             f"the time is up, with {last.max_iters - last.step:,} of {last.max_iters:,} steps not taken: "
-            f"the machine slowed down when schedule '{schedule}' could no longer be shortened"
+            "the machine stood still for longer than the rest of the run"
         )
     if isinstance(last, Stopped | TimeUp):
         console.print(f"stopped after step {last.step:,} and saved. To resume: gptkit resume {out}{trust}")

@@ -12,6 +12,7 @@ from gptkit.errors import GptkitError, PluginError, Problem, RecipeError
 from gptkit.interfaces import Block, BlockParts, Corpus, Dims, Norm, Optimizer, Position, Schedule, Tokenizer
 from gptkit.model import GPT
 from gptkit.recipe.resolved import Auto, Choice, Resolved
+from gptkit.recipe.retimed_schedule import RetimedSchedule
 from gptkit.registry.blame import format_error
 from gptkit.registry.registry import Entry, Registry, class_location
 from gptkit.seeds import seeded
@@ -59,8 +60,19 @@ class Assembler:
         return self.part(self.resolved.parts["optimizer"])
 
     def schedule(self) -> Schedule:
-        """Build the learning-rate schedule."""
-        return self.part(self.resolved.parts["schedule"], self.resolved.train.max_iters)
+        """Build the learning-rate schedule.
+
+        Raises:
+            RecipeError: If the recipe's `retimed` contradicts itself or `max_iters`.
+        """
+        train, choice = self.resolved.train, self.resolved.parts["schedule"]
+        if not train.retimed:
+            return self.part(choice, train.max_iters)
+        try:
+            return RetimedSchedule(self.part(choice, train.retimed[0][1]), train.retimed, train.max_iters)
+        except ValueError as error:
+            place = self.resolved.places.get("train.retimed", "")
+            raise RecipeError([Problem(place, "train.retimed", str(error))]) from None
 
     def tokenizer(self, text: Iterable[str]) -> Tokenizer:
         """Build the tokenizer from a text."""

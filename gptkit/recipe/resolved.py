@@ -72,7 +72,7 @@ class Resolved:
 
     def trained_with(self, **settings: Any) -> "Resolved":
         """Return the recipe with other values in its `[train]` section."""
-        document = {**self.document, "train": {**self.document["train"], **settings}}
+        document = {**self.document, "train": {**self.document["train"], **to_jsonable_python(settings)}}
         return replace(self, train=replace(self.train, **settings), document=document)
 
     @property

@@ -24,12 +24,15 @@ class TrainSettings:
         device: `auto`, or PyTorch's name of a device: `cpu`, `cuda`, `cuda:1`, `mps`.
         compile: Whether to train with `torch.compile`, and on CUDA with a CUDA graph. `auto` times it if the run
             is long enough, and keeps the faster way.
+        retimed: How a run with `--time` followed the machine's speed, so that it can be repeated: pairs of a step
+            and a total, from that step on the number of steps that the rest of the schedule was spread over.
         checkpoint_activations: Whether to recompute each block's activations in the backward pass, which saves
             memory, takes time and changes no weight.
     """
 
     batch_size: PositiveInt
     max_iters: PositiveInt
+    retimed: tuple[tuple[NonNegativeInt, PositiveInt], ...] = ()
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 1337
     eval_interval: NonNegativeInt = 500
     log_interval: PositiveInt = 10
@@ -43,3 +46,8 @@ class TrainSettings:
     compile: bool | Literal["auto"] = "auto"
     deterministic: bool = False
     checkpoint_activations: bool = False
+
+    @property
+    def length(self) -> tuple[int, tuple[tuple[int, int], ...]]:
+        """The number of steps, and how the schedule was retimed."""
+        return self.max_iters, self.retimed

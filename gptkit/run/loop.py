@@ -150,11 +150,12 @@ def remaining_steps(session: Session) -> Iterator[Step]:
 
 
 def adjust_length(controller: TimeController, session: Session) -> Iterator[events.Resized]:
-    """Change max_iters to what the time left allows, or end the run here if max_iters is fixed and too large."""
-    if (max_iters := controller.update(session.step)) != session.settings.max_iters:
-        session.change_max_iters(max_iters)
-        yield events.Resized(max_iters)
-    session.is_cut = controller.is_up(session.step)
+    """Change max_iters to what the time left allows, or end the run here if it is far too late."""
+    controller.update(session.step)
+    if (controller.total, controller.retimed) != session.settings.length:
+        session.change_length(controller.total, controller.retimed)
+        yield events.Resized(controller.total)
+    session.is_cut = controller.is_up
 
 
 def after_step(session: Session, stop: Stop) -> Iterator[events.Evaluation | events.Sample]:

@@ -12,14 +12,16 @@ from gptkit.recipe.values import dotted_key, leaves
 from gptkit.registry.loader import Plugins
 from gptkit.run.prepare import PreparedRun, prepare_recipe
 from gptkit.run.session import is_eval_pending
-from gptkit.run.step_count import first_changed_step, schedule_maker
+from gptkit.run.step_count import first_changed_step, schedule_of
 from gptkit.storage.checkpoint import Checkpoint
 from gptkit.storage.checkpoint_store import LAST
 from gptkit.storage.run_writer import RunWriter
 from gptkit.storage.trust import plugin_files
 
-# None of them affects a weight, except max_iters, through the schedule.
+# None of them affects a weight, except max_iters through the schedule.
 FREE = ("max_iters", "eval_interval", "log_interval", "sample_interval", "checkpoint_interval", "keep", "device")
+# Changes while a run with `--time` runs, for the steps that are left.
+FREE_TIMED = "retimed"
 # It affects no weight either, except in compiled code, which rounds bf16 elsewhere when it recomputes activations.
 FREE_UNCOMPILED = "train.checkpoint_activations"
 MAY_CHANGE = (
@@ -113,7 +115,9 @@ def fixed(document: Any) -> dict[str, Any]:
     """Return the values of a resolved recipe that may not change, by key."""
     # A run from before this key existed recomputed nothing.
     found = {FREE_UNCOMPILED: False} | {dotted_key(key): value for key, value in leaves(document)}
-    free = {f"train.{name}" for name in FREE} | (set() if found.get("train.compile") else {FREE_UNCOMPILED})
+    free = {f"train.{name}" for name in (*FREE, FREE_TIMED)} | (
+        set() if found.get("train.compile") else {FREE_UNCOMPILED}
+    )
     return {key: value for key, value in found.items() if key not in free and not key.startswith("data.corpus.")}
 
 
@@ -126,9 +130,14 @@ def check_steps(prepared: PreparedRun, saved: Checkpoint) -> None:
         UsageError: If every step has been taken.
     """
     settings, state = prepared.resolved.train, saved.state()
-    before, step = state.get("max_iters"), state.get("step")
+    before, retimed, step = (state.get(key) for key in ("max_iters", "retimed", "step"))
     if not (isinstance(before, int) and isinstance(step, int) and 0 <= step <= before):
         raise CheckpointError(f"{saved.folder}: its state is not a run's: step {step!r} of {before!r}")
+    try:
+        # A checkpoint from before this key existed has none.
+        old = schedule_of(prepared, before, tuple((int(first), int(total)) for first, total in retimed or ()))
+    except (TypeError, ValueError, RecipeError):
+        raise CheckpointError(f"{saved.folder}: its state is not a run's: retimed {retimed!r}") from None
     place = prepared.resolved.places.get("train.max_iters", "")
     if settings.max_iters < step:
         message = f"is {settings.max_iters:,} now, and {step:,} steps have been taken"
@@ -137,8 +146,7 @@ def check_steps(prepared: PreparedRun, saved: Checkpoint) -> None:
         raise UsageError(
             f"{prepared.out} has taken all its {step:,} steps. To go on: --set train.max_iters={2 * step}"
         )
-    make = schedule_maker(prepared)
-    old, new = make(before), make(settings.max_iters)
+    new = schedule_of(prepared, settings.max_iters, settings.retimed)
     if (other := first_changed_step(old, new, step)) is not None:
         name = prepared.resolved.parts["schedule"].name
         message = (

@@ -9,11 +9,12 @@ from typing import Any
 
 from gptkit.decoding.text import default_prompt, stream_text
 from gptkit.errors import CheckpointError, NumericsError
+from gptkit.recipe.retimed_schedule import Retimed
 from gptkit.recipe.train_settings import TrainSettings
 from gptkit.run.events import Evaluation, Sample
 from gptkit.run.loss_curves import loss_curves, to_png
 from gptkit.run.prepare import PreparedRun
-from gptkit.run.step_count import with_max_iters
+from gptkit.run.step_count import with_length
 from gptkit.run.time_budget import intervals
 from gptkit.storage.checkpoint import Checkpoint
 from gptkit.storage.snapshot import take
@@ -50,7 +51,7 @@ class Session:
         except BaseException:
             self.directory.close()
             raise
-        self.first, self.written_max_iters = self.step, self.settings.max_iters
+        self.first, self.written_length = self.step, self.settings.length
 
     @property
     def settings(self) -> TrainSettings:
@@ -97,9 +98,9 @@ class Session:
         """Whether a row of metrics, an evaluation, a sample or a checkpoint is due."""
         return any(map(self.is_due, (self.settings.log_interval, *intervals(self.settings))))
 
-    def change_max_iters(self, max_iters: int) -> None:
+    def change_length(self, max_iters: int, retimed: Retimed) -> None:
         """Change the total number of steps and the schedule, which must scale all steps taken as before."""
-        self.prepared = with_max_iters(self.prepared, max_iters)
+        self.prepared = with_length(self.prepared, max_iters, retimed)
         self.schedule = self.prepared.assembler.schedule()
 
     def log(self, step: Step, tokens_per_second: float) -> None:
@@ -143,15 +144,16 @@ class Session:
         if self.saved == (self.step, self.eval_pending):
             return
         self.confirm()
-        if self.written_max_iters != self.settings.max_iters:
+        if self.written_length != self.settings.length:
             # Write resolved.toml first, so that it is never older than the checkpoint.
             self.directory.rewrite(self.prepared.resolved.document, self.directory.read().plugins)
-            self.written_max_iters = self.settings.max_iters
+            self.written_length = self.settings.length
         state = {
             "eval_pending": self.eval_pending,
             "best": asdict(self.best) if self.best else None,
             "scaler": self.scaler.state_dict(),
             "max_iters": self.settings.max_iters,
+            "retimed": self.settings.retimed,
         }
         snapshot = take(self.step, self.model, self.optimizer, state)
         self.directory.save(snapshot, best=best, keep=self.settings.keep)

@@ -6,10 +6,12 @@ With it a resumed or timed run can have more or fewer steps, and is still the ru
 from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from gptkit.errors import RecipeError
 from gptkit.interfaces import Schedule
 from gptkit.recipe.assemble import Assembler
+from gptkit.recipe.retimed_schedule import Retimed
 from gptkit.run.prepare import PreparedRun
 from gptkit.run.time_budget import MOST_STEPS
 
@@ -17,15 +19,20 @@ from gptkit.run.time_budget import MOST_STEPS
 MakeSchedule = Callable[[int], Schedule]
 
 
-def with_max_iters(prepared: PreparedRun, max_iters: int) -> PreparedRun:
-    """Return the run with another total number of steps."""
-    changed = prepared.resolved.trained_with(max_iters=max_iters)
+def with_length(prepared: PreparedRun, max_iters: int, retimed: Retimed = ()) -> PreparedRun:
+    """Return the run with another total number of steps, and a schedule retimed so or not at all."""
+    changed = prepared.resolved.trained_with(max_iters=max_iters, retimed=retimed)
     return replace(prepared, resolved=changed, assembler=Assembler(changed, prepared.assembler.registry))
 
 
+def schedule_of(prepared: PreparedRun, max_iters: int, retimed: Retimed = ()) -> Schedule:
+    """Return the run's schedule for a total number of steps, retimed so or not at all."""
+    return with_length(prepared, max_iters, retimed).assembler.schedule()
+
+
 def schedule_maker(prepared: PreparedRun) -> MakeSchedule:
-    """Return a function that makes the run's schedule for any total number of steps."""
-    return lambda total: with_max_iters(prepared, total).assembler.schedule()
+    """Return a function that makes the run's schedule, not retimed, for any total number of steps."""
+    return partial(schedule_of, prepared)
 
 
 def is_allowed(make: MakeSchedule, total: int) -> bool:

@@ -1,10 +1,14 @@
-"""Keeps a `--time` run to its time while the machine's speed changes, by changing the number of steps."""
+"""Keeps a `--time` run to its time while the machine's speed changes, by changing the number of steps.
+
+Where the steps taken depend on that number, what is left of the schedule is stretched or shortened with it.
+"""
 
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from math import exp
 
+from gptkit.recipe.retimed_schedule import Retimed
 from gptkit.recipe.train_settings import TrainSettings
 from gptkit.run.events import Planned
 from gptkit.run.step_count import MakeSchedule, nearest_total
@@ -17,9 +21,9 @@ MEMORY = 0.1
 # Share of the budget by which the end may be off before the number of steps changes. Each change compares the
 # schedules over all steps taken.
 TOLERANCE = 0.005
-# Share of the budget kept free when the number of steps is computed for the last time: better early than cut.
-EARLY = 0.02
-# Share of the budget by which a run that can no longer be shortened may be late before it is cut.
+# And before the schedule is retimed: a run without it is that of its schedule alone.
+TOLERANCE_RETIMED = 0.02
+# Share of the budget by which a run may be late before it is cut without the rest of its schedule.
 LATE = 0.04
 
 
@@ -46,7 +50,10 @@ class TimeController:
         self.now = self.next = clock()
         # Whether an evaluation, a sample and a snapshot were due after the step before.
         self.was_due: tuple[bool, ...] = ()
+        self.taken = 0
+        # Whether a step was taken that another total would have scaled differently.
         self.is_fixed = False
+        self.retimed: Retimed = ()
         self.set_total(plan.max_iters)
 
     def set_total(self, total: int) -> None:
@@ -58,29 +65,39 @@ class TimeController:
         """Return whether a longer run would scale this step differently; then it is the last chance to resize."""
         return self.schedule(step) != self.longer(step)
 
-    def update(self, taken: int) -> int:
-        """Return the total number of steps that the run should have; called right after each step."""
-        before, self.now = self.now, self.clock()
+    def update(self, taken: int) -> None:
+        """Compute anew how many steps the run should have; called right after each step."""
+        before, self.now, self.taken = self.now, self.clock(), taken
         self.update_costs(self.now - before, taken)
         is_last_chance = not self.is_fixed and self.depends_on_total(taken)
-        if not self.is_fixed and (self.now >= self.next or taken == self.total or is_last_chance):
-            left = self.budget.left(self.now)
-            self.next = self.now + BETWEEN * max(left, 0.0)
-            usable = left - (EARLY * self.budget.seconds if is_last_chance else 0.0)
-            wanted = max(taken, steps_that_fit(self.costs, self.settings, taken, usable))
-            off = abs(usable - self.costs.remaining(self.settings, taken, self.total))
-            if wanted != self.total and off > TOLERANCE * self.budget.seconds:
-                self.set_total(nearest_total(self.make, self.total, wanted, taken))
-            self.is_fixed = self.depends_on_total(taken)
-        return self.total
-
-    def is_up(self, taken: int) -> bool:
-        """Return whether the run must be cut after this step, because it would end too late."""
         left = self.budget.left(self.now)
-        next_step, all_steps = (
-            self.costs.remaining(self.settings, taken, last) for last in (taken + 1, self.total)
-        )
-        return taken < self.total and next_step > left and all_steps > left + LATE * self.budget.seconds
+        if self.now >= self.next or taken == self.total or is_last_chance or self.remaining(taken + 1) > left:
+            self.next = self.now + BETWEEN * max(left, 0.0)
+            wanted = max(taken, steps_that_fit(self.costs, self.settings, taken, left))
+            off = abs(left - self.remaining(self.total))
+            tolerance = TOLERANCE_RETIMED if self.is_fixed else TOLERANCE
+            if wanted != self.total and off > tolerance * self.budget.seconds:
+                self.resize(wanted)
+            self.is_fixed = self.is_fixed or self.depends_on_total(taken)
+
+    def resize(self, wanted: int) -> None:
+        """Change the total or, once it has scaled a step, what is left of the schedule."""
+        if not self.is_fixed:
+            self.set_total(nearest_total(self.make, self.total, wanted, self.taken))
+        # After its last step there is nothing left to stretch.
+        elif self.taken < self.total and not self.is_up:
+            self.retimed = (*(self.retimed or ((0, self.total),)), (self.taken, wanted))
+            self.total = wanted
+
+    @property
+    def is_up(self) -> bool:
+        """Whether the run is cut after this step: it is so late that shortening what is left would not help."""
+        late = self.remaining(self.taken) - self.budget.left(self.now)
+        return self.taken < self.total and late > LATE * self.budget.seconds
+
+    def remaining(self, total: int) -> float:
+        """Return the seconds to the end of a run of `total` steps."""
+        return self.costs.remaining(self.settings, self.taken, total)
 
     def update_costs(self, seconds: float, taken: int) -> None:
         """Update the running costs with the last interval: what was due after the step before, and this step."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from gptkit.errors import UsageError
 from gptkit.run.events import Planned
 from gptkit.run.prepare import PreparedRun
-from gptkit.run.step_count import fewest_steps, schedule_maker, steps_alike, with_max_iters
+from gptkit.run.step_count import fewest_steps, schedule_maker, steps_alike, with_length
 from gptkit.run.time_budget import Budget, Costs, steps_that_fit
 from gptkit.run.time_costs import measure_costs
 
@@ -46,7 +46,7 @@ def plan_steps(
         overhead=costs.overhead(settings, 0, steps),
         adjustable_until=steps_alike(make, steps),
     )
-    return with_max_iters(prepared, steps), planned
+    return with_length(prepared, steps), planned
 
 
 def too_short(prepared: PreparedRun, budget: Budget, costs: Costs, fewest: int, spent: float) -> str:
