@@ -23,6 +23,7 @@ from gptkit.run.loop import run as run_prepared
 from gptkit.run.prepare import prepare
 from gptkit.run.resume import prepare_resume
 from gptkit.run.time_budget import Costs
+from gptkit.run.time_pace import TimeController
 from gptkit.training.train import Step
 from gptkit.tuning import malloc
 from tests.crash import result
@@ -311,8 +312,12 @@ def test_what_is_wrong_is_said_by_the_call_and_not_by_the_first_event(tmp_path: 
 
 def test_train_takes_as_many_steps_as_fit_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     costs = Costs(step=0.1, evaluation=0.0, sample=0.0, snapshot=0.0, ending=0.0)
+
+    def update(self: TimeController, taken: int) -> None:
+        self.taken, self.total = taken, 20
+
     monkeypatch.setattr("gptkit.run.time_plan.measure_costs", lambda *_: (costs, 2))
-    monkeypatch.setattr("gptkit.run.time_pace.TimeController.update", lambda self, taken: 20)
+    monkeypatch.setattr(TimeController, "update", update)
     began = perf_counter()
     events = list(gptkit.train(write_recipe(tmp_path), out=tmp_path / "run", time="2m"))
     planned = events[1]
