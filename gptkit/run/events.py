@@ -22,7 +22,7 @@ class Planned:
         spent: Part of the budget used up so far.
         measured: Number of discarded steps that the cost of a step was measured on.
         overhead: Time of everything but the steps.
-        adjustable_until: Last step at which max_iters may still change.
+        adjustable_until: Last step at which max_iters may change without retiming the schedule.
     """
 
     max_iters: int

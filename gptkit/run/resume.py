@@ -18,10 +18,11 @@ from gptkit.storage.checkpoint_store import LAST
 from gptkit.storage.run_writer import RunWriter
 from gptkit.storage.trust import plugin_files
 
-# None of them affects a weight, except max_iters through the schedule.
-FREE = ("max_iters", "eval_interval", "log_interval", "sample_interval", "checkpoint_interval", "keep", "device")
-# Changes while a run with `--time` runs, for the steps that are left.
-FREE_TIMED = "retimed"
+# None of them affects a weight, except max_iters and retimed, through the schedule.
+FREE = (
+    *("max_iters", "retimed", "keep", "device"),
+    *("eval_interval", "log_interval", "sample_interval", "checkpoint_interval"),
+)
 # It affects no weight either, except in compiled code, which rounds bf16 elsewhere when it recomputes activations.
 FREE_UNCOMPILED = "train.checkpoint_activations"
 MAY_CHANGE = (
@@ -115,9 +116,9 @@ def fixed(document: Any) -> dict[str, Any]:
     """Return the values of a resolved recipe that may not change, by key."""
     # A run from before this key existed recomputed nothing.
     found = {FREE_UNCOMPILED: False} | {dotted_key(key): value for key, value in leaves(document)}
-    free = {f"train.{name}" for name in (*FREE, FREE_TIMED)} | (
-        set() if found.get("train.compile") else {FREE_UNCOMPILED}
-    )
+    free = {f"train.{name}" for name in FREE}
+    if not found.get("train.compile"):
+        free.add(FREE_UNCOMPILED)
     return {key: value for key, value in found.items() if key not in free and not key.startswith("data.corpus.")}
 
 

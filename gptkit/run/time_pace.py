@@ -62,7 +62,7 @@ class TimeController:
         self.schedule, self.longer = self.make(total), self.make(2 * total)
 
     def depends_on_total(self, step: int) -> bool:
-        """Return whether a longer run would scale this step differently; then it is the last chance to resize."""
+        """Return whether a longer run would scale this step differently; from then on only retiming is left."""
         return self.schedule(step) != self.longer(step)
 
     def update(self, taken: int) -> None:

@@ -16,8 +16,9 @@ from gptkit.recipe.resolve import resolve
 from gptkit.recipe.resolved import Auto, Resolved
 from gptkit.registry.loader import Plugins
 from gptkit.tuning.attention_timing import AttentionTime, Candidate, time_candidates
-from gptkit.tuning.timing_cache import file_for, key_of, load_times, store_times
+from gptkit.tuning.timing_cache import FOLDER, key_of, load_times, store_times
 from gptkit.tuning.timing_conditions import TimingConditions
+from gptkit.user_cache import file_for
 
 # Times within this share of the fastest count as equal.
 TIE = 0.1
@@ -107,4 +108,4 @@ def time_group(
         message = f"no attention that equals 'naive' holds its contract here ({conditions}): {each}"
         raise RecipeError([Problem(auto.place, auto.key, message)])
     keys = tuple(each.key for each in group)
-    return TimingResult(keys, conditions, tuple(times), file_for(key), measured_on, storage_error)
+    return TimingResult(keys, conditions, tuple(times), file_for(FOLDER, key), measured_on, storage_error)

@@ -44,15 +44,12 @@ def check_memory(assembler: Assembler, vocab_size: int, device: torch.device, dt
     """
     resolved = assembler.resolved
 
-    def estimate(changes: dict[str, Any]) -> StepMemory:
+    def needed(changes: dict[str, Any]) -> int:
         train = {key.removeprefix("train."): value for key, value in changes.items() if key.startswith("train.")}
         sizes = {key.removeprefix("model."): value for key, value in changes.items() if key.startswith("model.")}
         changed = replace(resolved, train=replace(resolved.train, **train), sizes={**resolved.sizes, **sizes})
-        return estimate_step_memory(Assembler(changed, assembler.registry), vocab_size, device, dtype)
-
-    def needed(changes: dict[str, Any]) -> int:
         try:
-            return estimate(changes).total
+            return estimate_step_memory(Assembler(changed, assembler.registry), vocab_size, device, dtype).total
         except Exception:
             # A part may not exist in every size, such as one with a window in a smaller context.
             return 0

@@ -1,6 +1,5 @@
 """Caches estimates of memory on disk: the first of a process imports PyTorch's compiler, which takes seconds."""
 
-import hashlib
 import json
 import platform
 from contextlib import suppress
@@ -13,12 +12,14 @@ import torch
 from gptkit.recipe.assemble import Assembler
 from gptkit.tuning.source_hash import gptkit_hash, source_hash
 from gptkit.tuning.step_memory import StepMemory, estimate_step_memory
-from gptkit.user_cache import cache_directory, store_file
+from gptkit.tuning.timing_cache import device_name
+from gptkit.user_cache import file_for, store_file
 
 # Settings that the memory of a step does not depend on.
-IRRELEVANT = {
-    "max_iters", "seed", "eval_interval", "log_interval", "sample_interval", "checkpoint_interval", "keep"
-}  # fmt: skip
+IRRELEVANT = (
+    *("max_iters", "retimed", "seed", "keep"),
+    *("eval_interval", "log_interval", "sample_interval", "checkpoint_interval"),
+)
 
 
 def cached_step_memory(assembler: Assembler, vocab_size: int, device: torch.device, dtype: str) -> StepMemory:
@@ -28,7 +29,7 @@ def cached_step_memory(assembler: Assembler, vocab_size: int, device: torch.devi
         Exception: What `estimate_step_memory` raises.
     """
     key = key_of(assembler, vocab_size, device, dtype)
-    file = cache_directory() / "memory" / f"{hashlib.sha256(json.dumps(key).encode()).hexdigest()[:32]}.json"
+    file = file_for("memory", key)
     cached = load(file, key)
     if cached is not None:
         return cached
@@ -41,31 +42,22 @@ def cached_step_memory(assembler: Assembler, vocab_size: int, device: torch.devi
 
 def key_of(assembler: Assembler, vocab_size: int, device: torch.device, dtype: str) -> dict[str, Any]:
     """Return all that an estimate depends on, in JSON's types."""
-    resolved = assembler.resolved
-    layers = [list(layer.values()) for layer in resolved.layers]
+    resolved, get = assembler.resolved, assembler.registry.get
     shared = [choice for kind, choice in resolved.parts.items() if kind not in {"corpus", "tokenizer", "schedule"}]
+    choices = [*shared, *(choice for layer in resolved.layers for choice in layer.values())]
     settings = {name: value for name, value in vars(resolved.train).items() if name not in IRRELEVANT}
     return {
         "gptkit": gptkit_hash(),
         "torch": torch.__version__,
-        "system": [platform.machine(), *platform.libc_ver()],
-        "device": device.type,
+        "libc": platform.libc_ver()[0],
+        # PyTorch chooses kernels by the card.
+        "device": device_name(device),
         "dtype": dtype,
         "vocab_size": vocab_size,
         "sizes": repr(sorted(resolved.sizes.items())),
         "train": repr(sorted(settings.items())),
-        "parts": [
-            [choice.kind, choice.name, repr(sorted(choice.options.items()))]
-            for choices in (shared, *layers)
-            for choice in choices
-        ],
-        "source": sorted(
-            {
-                source_hash(assembler.registry.get(choice.kind, choice.name).part)
-                for choices in (shared, *layers)
-                for choice in choices
-            }
-        ),
+        "parts": [[choice.kind, choice.name, repr(sorted(choice.options.items()))] for choice in choices],
+        "source": sorted(map(source_hash, {get(choice.kind, choice.name).part for choice in choices})),
     }
 
 

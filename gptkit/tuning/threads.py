@@ -65,7 +65,7 @@ def set_threads(environment: MutableMapping[str, str] = os.environ) -> None:
 
 
 def is_busy() -> bool:
-    """Return whether other programs compute now: a machine whose last minute was quiet is taken at its word."""
+    """Return whether other programs compute now. Without a load in the last minute it is not measured."""
     try:
         load = os.getloadavg()[0]
     except (AttributeError, OSError):

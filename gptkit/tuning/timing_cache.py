@@ -3,7 +3,6 @@
 Measuring takes 13 s of CPU time for `gpt_small` and 2 s for `gpt_tiny`; reading the cache at most 0.03 s.
 """
 
-import hashlib
 import json
 import platform
 from dataclasses import replace
@@ -16,7 +15,10 @@ import torch
 from gptkit.tuning.attention_timing import AttentionTime, Candidate
 from gptkit.tuning.source_hash import gptkit_hash, source_hash
 from gptkit.tuning.timing_conditions import TimingConditions
-from gptkit.user_cache import cache_directory, store_file
+from gptkit.user_cache import file_for, store_file
+
+# Of the cache.
+FOLDER = "attention"
 
 
 def key_of(candidates: list[Candidate], conditions: TimingConditions, position: str) -> dict[str, Any]:
@@ -57,17 +59,11 @@ def device_name(device: torch.device) -> str:
     return " ".join([device.type, platform.machine(), models[0] if models else platform.processor()])
 
 
-def file_for(key: dict[str, Any]) -> Path:
-    """Return the file that caches the times of a key."""
-    name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]
-    return cache_directory() / "attention" / f"{name}.json"
-
-
 def load_times(key: dict[str, Any]) -> tuple[list[AttentionTime], date] | None:
     """Return the cached times and the day they were measured, or None if there is no valid file."""
     names = [attention["name"] for attention in key["attentions"]]
     try:
-        found = json.loads(file_for(key).read_bytes())
+        found = json.loads(file_for(FOLDER, key).read_bytes())
         times = [AttentionTime(**each) for each in found["times"]]
         day = date.fromisoformat(found["day"])
         is_valid = (
@@ -90,7 +86,7 @@ def store_times(key: dict[str, Any], times: list[AttentionTime]) -> str:
     """Cache times that were measured today; return why that failed, or an empty string."""
     found = {"key": key, "day": date.today().isoformat(), "times": [vars(each) for each in times]}
     try:
-        store_file(json.dumps(found, indent=1).encode(), file_for(key))
+        store_file(json.dumps(found, indent=1).encode(), file_for(FOLDER, key))
     except OSError as error:
         return str(error.strerror)
     return ""

@@ -1,7 +1,7 @@
 """A retimed schedule goes through all of the schedule, and changes none of the steps taken."""
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import assume, given, strategies as st
 
 from gptkit.interfaces import Schedule
 from gptkit.recipe.retimed_schedule import Retimed, RetimedSchedule
@@ -43,8 +43,9 @@ def test_places_never_go_back_nor_beyond_the_end(retimed: Retimed) -> None:
 
 @given(retimings())
 def test_steps_before_a_pair_do_not_know_of_it(retimed: Retimed) -> None:
+    assume(len(retimed) > 1)
     step = retimed[-1][0]
-    assert places(retimed)[:step] == places(retimed[:-1] or retimed)[:step]
+    assert places(retimed)[:step] == places(retimed[:-1])[:step]
 
 
 def test_half_the_steps_take_the_rest_two_places_at_a_time() -> None:

@@ -93,6 +93,12 @@ def test_the_vocabulary_and_the_precision_count(estimates: Estimates) -> None:
     assert [estimates.asked(), estimates.asked(vocab_size=66), estimates.asked(dtype="bf16")] == [1, 2, 3]
 
 
+def test_another_card_counts(estimates: Estimates, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert estimates.asked() == 1
+    monkeypatch.setattr(step_memory_cache, "device_name", lambda device: "another card")
+    assert estimates.asked() == 2
+
+
 def test_an_edited_part_is_estimated_anew(estimates: Estimates) -> None:
     assert estimates.asked("model.norm=mine") == 1
     (estimates.directory / "mine.py").write_text(NORM.replace("    pass", "    kept = 1"))

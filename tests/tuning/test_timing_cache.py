@@ -15,7 +15,8 @@ from gptkit.registry.loader import import_file
 from gptkit.run.prepare import prepare
 from gptkit.tuning.attention_timing import AttentionTime
 from gptkit.tuning.source_hash import gptkit_hash, source_hash
-from gptkit.tuning.timing_cache import file_for, load_times, store_times
+from gptkit.tuning.timing_cache import FOLDER, load_times, store_times
+from gptkit.user_cache import file_for
 from tests.attention_timings import Costs, write_auto
 
 KEY = {"torch": "2", "attentions": [{"name": "naive"}, {"name": "wrong"}]}
@@ -68,7 +69,7 @@ DAMAGES = {
 
 def test_a_whole_file_is_believed_however_it_was_written() -> None:
     store_times(KEY, TIMES)
-    file = file_for(KEY)
+    file = file_for(FOLDER, KEY)
     file.write_text(with_row()(file.read_text()))
     assert load_times(KEY) is not None
 
@@ -76,7 +77,7 @@ def test_a_whole_file_is_believed_however_it_was_written() -> None:
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_what_is_damaged_is_not_believed_and_can_be_written_anew(damage: str) -> None:
     store_times(KEY, TIMES)
-    file = file_for(KEY)
+    file = file_for(FOLDER, KEY)
     file.write_bytes(DAMAGES[damage](file.read_text()).encode("utf-8", "surrogateescape"))
     assert load_times(KEY) is None
     assert store_times(KEY, TIMES) == ""
@@ -96,10 +97,10 @@ def test_a_damaged_file_is_measured_anew_and_written_again(
 
 
 def test_a_directory_in_its_place_is_no_error(cache: Path) -> None:
-    file_for(KEY).mkdir(parents=True)
+    file_for(FOLDER, KEY).mkdir(parents=True)
     assert load_times(KEY) is None
     assert store_times(KEY, TIMES) == "Is a directory"
-    assert list((cache / "attention").iterdir()) == [file_for(KEY)]
+    assert list((cache / "attention").iterdir()) == [file_for(FOLDER, KEY)]
 
 
 def test_where_nothing_can_be_kept_the_choice_is_made_all_the_same(
