@@ -4,9 +4,7 @@ from bisect import bisect_right
 from itertools import pairwise
 
 from gptkit.interfaces import Schedule
-
-# Pairs of a step and a total: from that step on, the rest of the schedule is spread over a run of so many steps.
-Retimed = tuple[tuple[int, int], ...]
+from gptkit.recipe.train_settings import Retimed
 
 
 class RetimedSchedule(Schedule):

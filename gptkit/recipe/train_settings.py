@@ -1,13 +1,13 @@
-"""The keys of a recipe's `[train]` section, besides its parts."""
+"""The keys of a recipe's `[train]` section, besides its parts. Read before PyTorch is imported."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
-from gptkit.recipe.retimed_schedule import Retimed
-
 Dtype = Literal["auto", "fp32", "bf16", "fp16"]
+# Pairs of a step and a total: from that step on, the rest of the schedule is spread over a run of so many steps.
+Retimed = tuple[tuple[NonNegativeInt, PositiveInt], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,8 +18,8 @@ class TrainSettings:
 
     Args:
         batch_size: Sequences in one forward pass.
-        retimed: Pairs of a step and a total: from that step on, the rest of the schedule is spread over a run of
-            so many steps. Written by `--time` when the speed changes, so that the run can be repeated.
+        retimed: How the schedule was stretched or shortened. Written by `--time` when the machine's speed changes,
+            so that the run can be repeated.
         seed: Every random draw of the run derives from it.
         keep: Number of latest checkpoints to keep, besides the best.
         grad_clip: Largest total gradient norm; 0 is no limit.
@@ -34,7 +34,7 @@ class TrainSettings:
 
     batch_size: PositiveInt
     max_iters: PositiveInt
-    retimed: tuple[tuple[NonNegativeInt, PositiveInt], ...] = ()
+    retimed: Retimed = ()
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 1337
     eval_interval: NonNegativeInt = 500
     log_interval: PositiveInt = 10

@@ -9,8 +9,7 @@ from typing import Any
 
 from gptkit.decoding.text import default_prompt, stream_text
 from gptkit.errors import CheckpointError, NumericsError
-from gptkit.recipe.retimed_schedule import Retimed
-from gptkit.recipe.train_settings import TrainSettings
+from gptkit.recipe.train_settings import Retimed, TrainSettings
 from gptkit.run.events import Evaluation, Sample
 from gptkit.run.loss_curves import loss_curves, to_png
 from gptkit.run.prepare import PreparedRun

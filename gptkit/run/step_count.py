@@ -11,7 +11,7 @@ from functools import partial
 from gptkit.errors import RecipeError
 from gptkit.interfaces import Schedule
 from gptkit.recipe.assemble import Assembler
-from gptkit.recipe.retimed_schedule import Retimed
+from gptkit.recipe.train_settings import Retimed
 from gptkit.run.prepare import PreparedRun
 from gptkit.run.time_budget import MOST_STEPS
 

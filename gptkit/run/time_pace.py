@@ -8,8 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from math import exp
 
-from gptkit.recipe.retimed_schedule import Retimed
-from gptkit.recipe.train_settings import TrainSettings
+from gptkit.recipe.train_settings import Retimed, TrainSettings
 from gptkit.run.events import Planned
 from gptkit.run.step_count import MakeSchedule, nearest_total
 from gptkit.run.time_budget import Budget, intervals, steps_that_fit

@@ -2,6 +2,7 @@
 
 import io
 import os
+import select
 import subprocess
 import sys
 from pathlib import Path
@@ -93,8 +94,11 @@ def test_something_is_seen_before_torch_is_imported(tmp_path: Path) -> None:
     environment = os.environ | {"TERM": "xterm", "PYTHONPATH": str(tmp_path)}
     command = [sys.executable, "-m", "gptkit", "run", "gpt_tiny"]
     done = subprocess.run(command, env=environment, stdout=theirs, stderr=subprocess.PIPE, text=True, check=False)
+    # Read while the terminal is open: a closed one of which nothing was shown raises OSError.
+    shown = ""
+    while "loading PyTorch" not in shown and select.select([ours], [], [], 5)[0]:
+        shown += os.read(ours, 10_000).decode()
     os.close(theirs)
-    shown = os.read(ours, 10_000).decode()
     os.close(ours)
     assert done.stderr == "torch is imported\n"
     assert "loading PyTorch" in shown

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import assume, given, strategies as st
 
 from gptkit.interfaces import Schedule
-from gptkit.recipe.retimed_schedule import Retimed, RetimedSchedule
+from gptkit.recipe.retimed_schedule import RetimedSchedule
+from gptkit.recipe.train_settings import Retimed
 
 
 class Places(Schedule):
