@@ -102,6 +102,7 @@ assert prepared.resolved.train.compile is decision.value
 """
 
 
+@pytest.mark.exhaustive
 def test_auto_really_compiles_a_pass_and_times_it(tmp_path: Path) -> None:
     run_program(f"FOLDER = {str(tmp_path)!r}\n{TRIED}")
 

@@ -52,9 +52,7 @@ def advice(told: str) -> list[list[str]]:
 LAYERS = ("model.n_layer=1", "model.dropout=0.1", "model.n_embd=32")
 
 
-@pytest.mark.parametrize(
-    "share", [0.9, pytest.param(0.5, marks=exhaustive), 0.3, pytest.param(0.15, marks=exhaustive)]
-)
+@pytest.mark.parametrize("share", [0.9, *(pytest.param(share, marks=exhaustive) for share in (0.5, 0.3, 0.15))])
 def test_what_it_advises_fits_and_more_does_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float
 ) -> None:
