@@ -10,23 +10,7 @@ from pathlib import Path
 # PyTorch reads this when it is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
-import jaxtyping
 import pytest
-import torch
-from hypothesis import settings
-
-# Before anything imports gptkit, whose modules it wraps as they are loaded.
-jaxtyping.install_import_hook("gptkit", "beartype.beartype")
-
-# Wrapping costs four seconds for each worker, unless the result is kept as bytecode.
-WRITES_NO_BYTECODE, sys.dont_write_bytecode = sys.dont_write_bytecode, False
-
-# Tests are small, and threads that wait for one another make them three times as long on a busy machine.
-torch.set_num_threads(1)
-
-# A first call is slower than the others, so no time limit; and what fails in CI must fail again at the desk.
-settings.register_profile("gptkit", deadline=None, max_examples=25, derandomize="CI" in os.environ)
-settings.load_profile("gptkit")
 
 # Whole runs and texts written token by token, which take a third longer with their annotations checked.
 # What they call is checked by the tests of its own folder, and a decoder where a test asks for `annotations`.
@@ -44,10 +28,38 @@ UNCHECKED = (
 SAMPLE_TOKENS = 8
 
 
+# Packages whose tests have their annotations checked, or which such tests call.
+CHECKED = (
+    "components",
+    "data",
+    "decoding",
+    "hookspecs",
+    "interfaces",
+    "model",
+    "nn",
+    "optim",
+    "recipe",
+    "registry",
+    "storage",
+    "testing",
+    "training",
+)
+
+# Whether Python was told to write no bytecode.
+WRITES_NO_BYTECODE = sys.dont_write_bytecode
+
+
 def pytest_configure(config: pytest.Config) -> None:
+    """Prepare the session, and each process that runs tests."""
+    if not hasattr(config, "workerinput"):
+        keep_for_next_session(config)
+    # The process that hands out the tests to the others runs none, and PyTorch takes it seconds to load.
+    if hasattr(config, "workerinput") or config.getoption("dist", "no") == "no":
+        prepare_process()
+
+
+def keep_for_next_session(config: pytest.Config) -> None:
     """Keep what is compiled or measured for the next session, for workers and subprocesses too."""
-    if hasattr(config, "workerinput"):
-        return
     if hasattr(config, "cache"):
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(config.cache.mkdir("torchinductor")))
         # Not among the user's own: estimates of memory, which take longer than most of the runs.
@@ -55,8 +67,27 @@ def pytest_configure(config: pytest.Config) -> None:
     compileall.compile_dir(Path(__file__).parents[1] / "gptkit", quiet=2)
 
 
+def prepare_process() -> None:
+    """Have annotations checked in this process, and settle how many threads and examples a test takes."""
+    import jaxtyping
+    import torch
+    from hypothesis import settings
+
+    # Before anything imports gptkit, whose modules it wraps as they are loaded.
+    jaxtyping.install_import_hook([f"gptkit.{name}" for name in CHECKED], "beartype.beartype")
+    # Wrapping costs four seconds for each worker, unless the result is kept as bytecode.
+    sys.dont_write_bytecode = False
+    # Tests are small, and threads that wait for one another make them three times as long on a busy machine.
+    torch.set_num_threads(1)
+    # A first call is slower than the others, so no time limit; and what fails in CI must fail again at the desk.
+    settings.register_profile("gptkit", deadline=None, max_examples=25, derandomize="CI" in os.environ)
+    settings.load_profile("gptkit")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip the tests that need CUDA where there is none."""
+    import torch
+
     if torch.cuda.is_available():
         return
     for item in items:
@@ -72,6 +103,8 @@ def pytest_collection_finish() -> None:
 @pytest.fixture(autouse=True)
 def check_annotations(request: pytest.FixtureRequest) -> None:
     """Check annotations, or switch the checks off where none is needed."""
+    import jaxtyping
+
     file = request.path.relative_to(Path(__file__).parent).as_posix()
     unchecked = file.startswith(UNCHECKED) and "annotations" not in request.fixturenames
     jaxtyping.config.update("jaxtyping_disable", unchecked)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest import SkipTest
 
 import torch
 from hypothesis import HealthCheck, Phase, Verbosity, given, reject, seed, settings
@@ -16,8 +17,12 @@ from gptkit.errors import UsageError
 from gptkit.testing.case import Case
 from gptkit.testing.check import LEVELS, Check
 from gptkit.testing.checks import CHECKS
-from gptkit.testing.outcome import ORDINARY, Depth, DoesNotApply, NotHere, Outcome, Verdict
+from gptkit.testing.outcome import ORDINARY, Depth, DoesNotApply, NotHere, Outcome, Refusal, Verdict
 from gptkit.testing.subject import Subject, file_of, missing_accelerator
+
+# Inputs that a part accepts and a law does not apply to, before it is said to apply to none. Hypothesis would try
+# hundreds, and stops at once only for a skipped test.
+IN_VAIN = 10
 
 
 def prove(check: Check, subject: Subject, depth: Depth = ORDINARY, case: str | None = None) -> Outcome:
@@ -67,6 +72,7 @@ class Trial:
         # The last input on which the check failed: after shrinking, the smallest.
         self.failing: Any = None
         self.refused: DoesNotApply | None = None
+        self.in_vain = 0
 
     def run(self, case: Any) -> None:
         """Try the check on one input."""
@@ -78,7 +84,7 @@ class Trial:
             if is_raised_by_pytorch(error):
                 self.failing = case
                 raise
-            raise DoesNotApply(f"it refuses: {error}") from error
+            raise Refusal(f"it refuses: {error}") from error
         except (Exception, SystemExit) as error:
             if missing := missing_accelerator(error):
                 raise missing from error
@@ -101,6 +107,9 @@ class Trial:
                 raise
             except DoesNotApply as error:
                 self.refused = error
+                self.in_vain += not isinstance(error, Refusal)
+                if self.in_vain == IN_VAIN and not self.count:
+                    raise SkipTest("it does not apply") from error
                 reject()
 
         phases = [Phase.generate, Phase.shrink] if depth.shrink else [Phase.generate]
@@ -121,7 +130,7 @@ class Trial:
                 # If annotations are checked at run time, beartype picks random items of the drawn input.
                 warnings.filterwarnings("ignore", message="Do not use the `random` module")
                 search()
-        except Unsatisfiable:
+        except (Unsatisfiable, SkipTest):
             raise self.refused or DoesNotApply("no input could be drawn for it") from None
 
     def report(self, error: Exception) -> str:

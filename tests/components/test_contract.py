@@ -14,7 +14,7 @@ from gptkit.testing import contract
 
 README = Path(__file__).parents[2] / "README.md"
 # Few, because each run draws new inputs.
-INPUTS = 8
+INPUTS = 5
 # Options that have no default.
 OPTIONS = {("corpus", "text"): {"path": README}}
 
