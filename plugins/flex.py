@@ -31,13 +31,15 @@ class FlexAttention(SoftmaxAttention):
         Dong et al. 2024, arXiv:2412.05496.
     """
 
-    def __init__(self, dims: Dims, *, qkv_bias: bool = False, out_bias: bool = True) -> None:
+    def __init__(
+        self, dims: Dims, *, qkv_bias: bool = False, out_bias: bool = True, qk_norm: bool = False
+    ) -> None:
         if dims.dropout:
             raise ValueError(
                 f"dropout = {dims.dropout}, but FlexAttention cannot drop attention weights: "
                 "set dropout = 0, or choose another attention, such as 'sdpa'"
             )
-        super().__init__(dims, qkv_bias=qkv_bias, out_bias=out_bias)
+        super().__init__(dims, qkv_bias=qkv_bias, out_bias=out_bias, qk_norm=qk_norm)
 
     def attend(
         self,

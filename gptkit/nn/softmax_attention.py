@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from einops import rearrange
 from jaxtyping import Bool, Float
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gptkit.interfaces import Attention, AttentionContext, Dims, HasPackedWeights
@@ -53,6 +53,17 @@ def batched_attention(
     return dropout(weights, dropout_p, training=True) @ v  # (B, H, T, D)
 
 
+class HeadNorm(nn.RMSNorm):
+    """RMSNorm over the channels of each head, in the precision of its input even where autocast lowers that."""
+
+    def __init__(self, head_width: int) -> None:
+        super().__init__(head_width, eps=1e-6)
+
+    def forward(self, x: Float[Tensor, "B H T D"]) -> Float[Tensor, "B H T D"]:
+        """Normalise each head of each position."""
+        return F.rms_norm(x, self.normalized_shape, self.weight.to(x.dtype), self.eps)
+
+
 class SoftmaxAttention(Attention, HasPackedWeights):
     """Exact causal softmax attention. Subclasses define `attend`, and differ only in how they compute it.
 
@@ -66,16 +77,23 @@ class SoftmaxAttention(Attention, HasPackedWeights):
     Args:
         qkv_bias: Whether the projection to queries, keys and values has a bias.
         out_bias: Whether the output projection has a bias.
+        qk_norm: Whether the queries and keys of each head are normalised to root mean square 1, and then scaled by
+            weights that all heads share, before positions rotate them.
 
     Source:
-        Vaswani et al. 2017, arXiv:1706.03762, section 3.2.
+        Vaswani et al. 2017, arXiv:1706.03762, section 3.2; `qk_norm` is from Henry et al. 2020, arXiv:2010.04245,
+        with RMSNorm in place of their L2 norm, as in Yang et al. 2025, arXiv:2505.09388, section 2.
     """
 
-    def __init__(self, dims: Dims, *, qkv_bias: bool = False, out_bias: bool = True) -> None:
+    def __init__(
+        self, dims: Dims, *, qkv_bias: bool = False, out_bias: bool = True, qk_norm: bool = False
+    ) -> None:
         super().__init__(dims)
         self.n_head, self.head_width = dims.n_head, dims.head_width
         self.qkv = Linear(dims.n_embd, 3 * dims.n_embd, bias=qkv_bias)
         self.out = Linear(dims.n_embd, dims.n_embd, bias=out_bias)
+        self.q_norm = HeadNorm(dims.head_width) if qk_norm else None
+        self.k_norm = HeadNorm(dims.head_width) if qk_norm else None
         self.attn_dropout = Dropout(dims.dropout)
         self.resid_dropout = Dropout(dims.dropout)
 
@@ -104,6 +122,8 @@ class SoftmaxAttention(Attention, HasPackedWeights):
     ) -> Float[Tensor, "B T C"]:
         """Return the attention output."""
         q, k, v = rearrange(self.qkv(x), "B T (three H D) -> three B H T D", three=3, H=self.n_head)
+        if self.q_norm is not None and self.k_norm is not None:
+            q, k = self.q_norm(q), self.k_norm(k)
         q, k = ctx.rotate(q, k)
         k, v = ctx.update(k, v)
         y = self.attend(q, k, v, ctx.attn_mask)  # (B, H, T, D)

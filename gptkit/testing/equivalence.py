@@ -76,4 +76,7 @@ def sizes_of(exact: Results, twin: Twin, part: nn.Module, case: Case) -> Results
     alone = twin.results(
         case, torch.float64, AttentionContext(attn_mask=torch.eye(case.T, dtype=torch.bool, device=case.device))
     )
-    return {name: torch.maximum(size, alone[name].abs().max()) for name, size in largest.items()}
+    least = {name: result.abs().max() for name, result in alone.items()}
+    # A weight that only moves scores gets no gradient then: the largest of the other results counts for it.
+    most = max(least.values())
+    return {name: torch.maximum(size, least[name] if least[name] else most) for name, size in largest.items()}

@@ -49,8 +49,12 @@ def twin_of(part: nn.Module, case: Case) -> Twin:
         AssertionError: If the part's weights are not those of its reference.
     """
     if isinstance(part, SoftmaxAttention):
-        biases = (part.qkv.bias is not None, part.out.bias is not None)
-        module: nn.Module = NaiveAttention(case.dims(), qkv_bias=biases[0], out_bias=biases[1])
+        module: nn.Module = NaiveAttention(
+            case.dims(),
+            qkv_bias=part.qkv.bias is not None,
+            out_bias=part.out.bias is not None,
+            qk_norm=part.q_norm is not None,
+        )
         layout: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]] = dict
     else:
         assert isinstance(part, HasReference | PositionPass)

@@ -54,7 +54,7 @@ def test_what_parts_say_is_told_with_all_else(gptkit: Gptkit) -> None:
 def test_show_is_the_recipe_with_all_filled_in_and_where_from(gptkit: Gptkit) -> None:
     told = gptkit("recipe", "show", "small.toml", "--set", "train.seed=7").out
     shown = tomli.loads(told)
-    assert shown["model"]["attention"] == {"use": "sdpa", "qkv_bias": False, "out_bias": True}
+    assert shown["model"]["attention"] == {"use": "sdpa", "qkv_bias": False, "out_bias": True, "qk_norm": False}
     lines = {line.partition("#")[0].strip(): line.partition("#")[2].strip() for line in told.splitlines()}
     assert lines["n_embd = 8"] == "small.toml:5"
     assert lines["seed = 7"] == "--set train.seed=7"

@@ -90,6 +90,34 @@ def test_the_biases_are_options(qkv_bias: bool, out_bias: bool) -> None:
     assert (attention.qkv.bias is not None, attention.out.bias is not None) == (qkv_bias, out_bias)
 
 
+def test_queries_and_keys_are_normalised_before_they_are_turned_and_remembered() -> None:
+    plain, normed = TellingAttention(DIMS), TellingAttention(DIMS, qk_norm=True)
+    normed.load_state_dict(plain.state_dict(), strict=False)
+    assert normed.q_norm is not None
+    assert normed.k_norm is not None
+    gain = torch.tensor([1.0, 2.0, 3.0, 4.0])
+    normed.q_norm.weight.data, normed.k_norm.weight.data = gain, -gain
+    x, rope, cache = torch.randn(3, 9, 8), RopePosition(DIMS), normed.new_cache(3, 9)
+    plain(x)
+    q, k, v, _ = plain.asked
+    with torch.no_grad():
+        normed(x, AttentionContext(0, rope, cache))
+    found_q, found_k, found_v, _ = normed.asked
+    q, k = (gain * y / y.square().mean(dim=-1, keepdim=True).add(1e-6).sqrt() for y in (q, -k))
+    q, k = rope.rotate(q, k, 0)
+    torch.testing.assert_close(found_q, q)
+    torch.testing.assert_close(found_k, k)
+    torch.testing.assert_close(found_v, v)
+    torch.testing.assert_close(cache.keys, found_k)
+
+
+def test_normalised_queries_have_the_values_precision() -> None:
+    attention = TellingAttention(DIMS, qk_norm=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        attention(torch.randn(3, 9, 8))
+    assert [each.dtype for each in attention.asked[:3]] == [torch.bfloat16] * 3
+
+
 def test_the_biases_of_the_user_s_model() -> None:
     assert list(NaiveAttention(DIMS).state_dict()) == ["qkv.weight", "out.weight", "out.bias"]
 

@@ -127,14 +127,14 @@ UNKNOWN_KEYS = {
     tiny(rest="[data]\ncharm = 1"): "12  data.charm  unknown key. Known: corpus, tokenizer.",
     tiny(model='attention = { use = "naive", qkvbias = true }'): (
         "6  model.attention.qkvbias  'naive' takes qkv_bias: bool = False, out_bias: bool = True, "
-        "not 'qkvbias'. Did you mean 'qkv_bias'?"
+        "qk_norm: bool = False, not 'qkvbias'. Did you mean 'qkv_bias'?"
     ),
     tiny(model='position = { use = "learned", theta = 1.0 }'): (
         "6  model.position.theta  'learned' takes no options, not 'theta'."
     ),
     tiny(model='attention = { ues = "naive" }'): (
         "6  model.attention.ues  'sdpa' takes qkv_bias: bool = False, out_bias: bool = True, "
-        "not 'ues'. Did you mean 'use'?"
+        "qk_norm: bool = False, not 'ues'. Did you mean 'use'?"
     ),
 }
 WRONG_VALUES = {
@@ -439,7 +439,7 @@ def test_any_overrides_give_a_recipe_or_an_error_that_says_why(path: Path, overr
     assert says_something(outcome(path, *overrides))
 
 
-AUTO_TAKES = "'auto' takes qkv_bias: bool = False, out_bias: bool = True"
+AUTO_TAKES = "'auto' takes qkv_bias: bool = False, out_bias: bool = True, qk_norm: bool = False"
 AUTO_FAULTS = [
     (
         'attention = { use = "auto", qkv_bais = true }',
@@ -501,7 +501,12 @@ def test_auto_is_shown_as_auto_with_the_options_that_were_given(resolved: Resolv
 def test_a_settled_name_takes_the_place_of_auto(path: Path) -> None:
     path.write_text(tiny(model='attention = { use = "auto", out_bias = false }'))
     recipe = resolve(read(path), PLUGINS, {"model.attention": "fused"})
-    assert recipe.document["model"]["attention"] == {"use": "fused", "qkv_bias": False, "out_bias": False}
+    assert recipe.document["model"]["attention"] == {
+        "use": "fused",
+        "qkv_bias": False,
+        "out_bias": False,
+        "qk_norm": False,
+    }
     assert recipe.autos == ()
 
 

@@ -132,7 +132,12 @@ def test_what_was_chosen_is_written_and_neither_a_rerun_nor_a_resumed_run_measur
 ) -> None:
     root = finish(write_auto(tmp_path), tmp_path / "run", ["train.max_iters=2"])
     document = tomli.loads((root / "resolved.toml").read_text())
-    assert document["model"]["attention"] == {"use": "naive", "qkv_bias": False, "out_bias": True}
+    assert document["model"]["attention"] == {
+        "use": "naive",
+        "qkv_bias": False,
+        "out_bias": True,
+        "qk_norm": False,
+    }
     assert 'attention = "auto"' in (root / "recipe.toml").read_text()
     never(monkeypatch)
     (tmp_path / "cache" / "attention").rename(tmp_path / "gone")
@@ -193,7 +198,10 @@ def test_layers_with_the_same_options_share_one_measurement(
     assert names(prepared) == ["naive"] * 3
     assert [timing.keys for timing in prepared.timings] == [("model.attention", "model.layer[0].attention")]
     (table,) = prepared.resolved.document["model"]["layer"]
-    assert table == {"at": [1], "attention": {"use": "naive", "qkv_bias": False, "out_bias": True}}
+    assert table == {
+        "at": [1],
+        "attention": {"use": "naive", "qkv_bias": False, "out_bias": True, "qk_norm": False},
+    }
 
 
 def test_layers_with_options_of_their_own_keep_them(tmp_path: Path, costs: Costs) -> None:
@@ -202,7 +210,10 @@ def test_layers_with_options_of_their_own_keep_them(tmp_path: Path, costs: Costs
     prepared = prepare(write_auto(tmp_path, recipe))
     assert names(prepared) == ["naive"] * 3
     options = [dict(each["attention"].options) for each in prepared.resolved.layers]
-    own, others = {"qkv_bias": False, "out_bias": False}, {"qkv_bias": True, "out_bias": False}
+    own, others = (
+        {"qkv_bias": False, "out_bias": False, "qk_norm": False},
+        {"qkv_bias": True, "out_bias": False, "qk_norm": False},
+    )
     assert options == [own, others, others]
     assert len(prepared.timings) == 2
 
@@ -264,7 +275,10 @@ def test_where_nobody_can_be_built_the_check_says_why(tmp_path: Path, monkeypatc
     assert (
         f"{recipe}:8  model.attention  no attention that equals 'naive' can be built: bricks: no tile of 3" in said
     )
-    assert "sdpa: 'sdpa' takes qkv_bias: bool = False, out_bias: bool = True, not 'tile'" in said
+    assert (
+        "sdpa: 'sdpa' takes qkv_bias: bool = False, out_bias: bool = True, qk_norm: bool = False, not 'tile'"
+        in said
+    )
 
 
 STRANGER_ALONE = """

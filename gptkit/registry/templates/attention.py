@@ -13,8 +13,8 @@ class MineAttention(SoftmaxAttention):
     """Softmax attention over all heads at once.
 
     Change: how `attend` computes it. The base class brings the projections, the cache, dropout and the options
-    `qkv_bias` and `out_bias`. Your own options are keyword-only, annotated parameters of a constructor, which
-    passes those two on to the base class.
+    `qkv_bias`, `out_bias` and `qk_norm`. Your own options are keyword-only, annotated parameters of a constructor,
+    which passes those three on to the base class.
 
     Promised: the output and its gradients equal those of `naive`, and checkpoints move between the two. For an
     attention that computes something else, inherit `gptkit.interfaces.Attention`: you then write `forward` and
