@@ -9,7 +9,6 @@ from subprocess import PIPE
 import pytest
 from torch import nn
 
-from gptkit.components.attention.sdpa import SdpaAttention
 from gptkit.registry.loader import Plugins
 from gptkit.testing import contract
 
@@ -25,15 +24,11 @@ for title, entry in ENTRIES.items():
     if issubclass(entry.part, nn.Module):
         globals()[f"test_{title}_on_cuda"] = pytest.mark.cuda(contract(entry.part, device="cuda"))
 
-# What all softmax attentions share, so that one stands for them.
-test_attention_sdpa_with_qk_norm = contract(SdpaAttention, options={"qk_norm": True}, inputs=INPUTS)
-
 # In other processes, because this one checks annotations at run time, which breaks the graph. In only two, because
 # the compiler takes longer to start than to compile.
 PROGRAM = """
 import json
 import sys
-from gptkit.components.attention.sdpa import SdpaAttention
 from gptkit.registry.loader import Plugins
 from gptkit.testing.outcome import Depth
 from gptkit.testing.prove import checks_of, prove

@@ -52,6 +52,18 @@ class NoGradientToOut(SpelledOutAttention):
         return F.linear(y, self.out.weight.detach(), self.out.bias)
 
 
+class NoGradientToTheKeysGain(SpelledOutAttention):
+    def normalised(self, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+        if self.q_norm is None or self.k_norm is None:
+            return q, k
+        return self.q_norm(q), F.rms_norm(k, k.shape[3:], self.k_norm.weight.detach(), self.k_norm.eps)
+
+
+class NormalisesKeysAsQueries(SpelledOutAttention):
+    def normalised(self, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+        return (q, k) if self.q_norm is None else (self.q_norm(q), self.q_norm(k))
+
+
 class HalfAGradient(torch.autograd.Function):
     """The softmax, whose backward forgets that the weights sum to one."""
 
@@ -118,6 +130,8 @@ CAUGHT_BY: CaughtBy = {
     NoGradientToKeys: "gradients_are_right equals_reference_in_float32 attends_as_reference_in_float32",
     NoGradientToValues: "gradients_are_right equals_reference_in_bfloat16 attends_as_reference_in_bfloat16",
     NoGradientToOut: "gradients_are_right every_parameter_gets_a_gradient equals_reference_in_float64",
+    NoGradientToTheKeysGain: "equals_reference_in_float64 equals_reference_in_bfloat16",
+    NormalisesKeysAsQueries: "equals_reference_in_float64 equals_reference_in_float32",
     WrongBackward: "gradients_are_right equals_reference_in_float64",
     BackwardOfOneTile: "attends_as_reference_in_float64 equals_reference_when_long_in_float64",
     BackwardReadsUnwrittenMemory: "reads_only_what_was_written",

@@ -18,6 +18,9 @@ Heads = tuple[Tensor, Tensor, Tensor]
 class SpelledOutAttention(NaiveAttention):
     """`naive`, with methods for the context and the output projection."""
 
+    def normalised(self, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+        return (q, k) if self.q_norm is None or self.k_norm is None else (self.q_norm(q), self.k_norm(k))
+
     def rotated_and_cached(self, q: Tensor, k: Tensor, v: Tensor, ctx: AttentionContext) -> Heads:
         q, k = ctx.rotate(q, k)
         return q, *ctx.update(k, v)
@@ -27,7 +30,7 @@ class SpelledOutAttention(NaiveAttention):
 
     def forward(self, x: Tensor, ctx: AttentionContext = AttentionContext()) -> Tensor:
         q, k, v = self.qkv(x).unflatten(-1, (3, self.n_head, -1)).permute(2, 0, 3, 1, 4)
-        y = self.attend(*self.rotated_and_cached(q, k, v, ctx), ctx.attn_mask)
+        y = self.attend(*self.rotated_and_cached(*self.normalised(q, k), v, ctx), ctx.attn_mask)
         return self.resid_dropout(self.project(y.transpose(1, 2).flatten(2)))
 
 
