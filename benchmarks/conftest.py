@@ -1,5 +1,6 @@
 """The flags, and a clock that replays to pytest-benchmark the times that `gptkit.bench` measured interleaved."""
 
+import math
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from gptkit.bench.clock import Rounds
 from gptkit.bench.result import BenchResult, Spread
+from gptkit.bench.table import group_lines
 
 HERE = Path(__file__).parent
 
@@ -35,10 +37,16 @@ class ReplayClock:
 
 REPLAY = ReplayClock()
 
+# Of all benchmarks that ran, by group.
+RESULTS: dict[str, dict[str, BenchResult]] = {}
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Define the flags."""
     parser.addoption("--benchmark", action="store_true", help="time the parts in benchmarks/")
+    parser.addoption(
+        "--learning", action="store_true", help="compare losses over seeds too: ten minutes on two cores"
+    )
     parser.addoption(
         "--plugin",
         action="append",
@@ -69,8 +77,23 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if not config.getoption("--benchmark"):
         for item in timed:
             item.add_marker(pytest.mark.skip(reason="measures time: pass --benchmark"))
-    elif any(type(finder).__module__.startswith("jaxtyping") for finder in sys.meta_path):
+        return
+    for item in timed:
+        if item.get_closest_marker("learning") and not config.getoption("--learning"):
+            item.add_marker(pytest.mark.skip(reason="learns for ten minutes: pass --learning"))
+    if any(type(finder).__module__.startswith("jaxtyping") for finder in sys.meta_path):
         raise pytest.UsageError("tests/conftest.py checks types at run time: run benchmarks/ by itself")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what was measured, fastest first; the last table, because it says everything that most people ask."""
+    if not RESULTS:
+        return
+    terminalreporter.section("what was measured")
+    for results in RESULTS.values():
+        timed = sorted(results.values(), key=lambda result: Spread.of(result.seconds or (math.inf,)).median)
+        terminalreporter.write_line("\n".join(["", *group_lines(timed)]))
 
 
 @pytest.fixture(scope="session")
@@ -103,10 +126,13 @@ def report(benchmark: BenchmarkFixture) -> Report:
 
     def report(results: Sequence[BenchResult], name: str, figures: Mapping[str, Any] | None = None) -> None:
         result = next(result for result in results if result.name == name)
+        RESULTS.setdefault(result.group, {})[name] = result
         if result.reason:
             pytest.fail(f"not timed, because it is not correct: {result.reason}", pytrace=False)
         benchmark.group = result.group
         benchmark.extra_info |= result.details.to_json() | dict(figures or {})
+        if result.busy_cpus is not None:
+            benchmark.extra_info["CPUs that other programs kept busy"] = result.busy_cpus
         if result.ratios:
             ratio = Spread.of(result.ratios)
             benchmark.extra_info |= {

@@ -13,10 +13,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gptkit.bench.baseline import BASELINE, baseline, copy_weights, plain_model
+from gptkit.bench.clock import Timings
 from gptkit.bench.result import BenchResult, results_of
 from gptkit.bench.training import GPTKIT
 from gptkit.run.prepare import PreparedRun, prepare
 from gptkit.training.train import train
+from gptkit.tuning.threads import Neighbours
 
 from .conftest import Report
 
@@ -38,6 +40,7 @@ STEPS, EVALUATIONS, SEEDS = 500, 5, range(5)
 NOISE = 5.0
 
 
+@pytest.mark.learning
 @pytest.mark.parametrize("name", [GPTKIT, BF16, BASELINE])
 def test_loss(report: Report, name: str) -> None:
     results, losses = curves()
@@ -56,6 +59,7 @@ def curves() -> tuple[list[BenchResult], dict[str, list[list[float]]]]:
     """Return the results, and the validation losses of each program: a loss per seed, for each evaluation."""
     seconds: dict[str, list[float]] = {name: [] for name in (*DTYPES, BASELINE)}
     losses: dict[str, list[list[float]]] = {name: [[] for _ in range(EVALUATIONS)] for name in seconds}
+    neighbours = Neighbours()
     for seed in SEEDS:
         for name, times in seconds.items():
             own = (f"train.seed={seed}", f"train.max_iters={STEPS}", f"train.dtype={DTYPES.get(name, 'fp32')}")
@@ -64,8 +68,9 @@ def curves() -> tuple[list[BenchResult], dict[str, list[list[float]]]]:
             times.append(step_seconds)
             for column, loss in zip(losses[name], found, strict=True):
                 column.append(loss)
+    timings = Timings({name: tuple(each) for name, each in seconds.items()}, neighbours.busy_cpus())
     group = f"learning, {len(SEEDS)} seeds"
-    return results_of(group, {name: tuple(each) for name, each in seconds.items()}, BASELINE, {}), losses
+    return results_of(group, timings, BASELINE, {}), losses
 
 
 def learn(prepared: PreparedRun, *, is_plain: bool) -> tuple[float, list[float]]:

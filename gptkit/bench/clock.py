@@ -1,13 +1,14 @@
 """Times calls round-robin, by a clock that waits for the device."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import torch
 
+from gptkit.tuning.threads import Neighbours
 from gptkit.tuning.timing import clock, in_turns, seconds_per_call
 
 
@@ -47,9 +48,20 @@ class TimedCall:
     earlier_seconds: float | None = None
 
 
-def time_interleaved(
-    calls: Sequence[TimedCall], rounds: Rounds, device: torch.device
-) -> dict[str, tuple[float, ...]]:
+@dataclass(frozen=True)
+class Timings:
+    """What was measured in turns.
+
+    Args:
+        seconds: Of one unit in each round, by name.
+        busy_cpus: Number of CPUs that other programs kept busy meanwhile, if it is known.
+    """
+
+    seconds: Mapping[str, tuple[float, ...]]
+    busy_cpus: float | None = None
+
+
+def time_interleaved(calls: Sequence[TimedCall], rounds: Rounds, device: torch.device) -> Timings:
     """Return the seconds of one unit of each call in each round.
 
     The order is A B A B, so that background load hits all alike.
@@ -58,7 +70,9 @@ def time_interleaved(
         timed.name: partial(seconds_per_unit, timed, calls_per_round(timed, rounds.at_least, device), device)
         for timed in calls
     }
-    return {name: tuple(seconds) for name, seconds in in_turns(timers, range(rounds.repeats)).items()}
+    neighbours = Neighbours()
+    found = in_turns(timers, range(rounds.repeats))
+    return Timings({name: tuple(seconds) for name, seconds in found.items()}, neighbours.busy_cpus())
 
 
 def calls_per_round(timed: TimedCall, at_least: float, device: torch.device) -> int:

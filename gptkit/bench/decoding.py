@@ -71,16 +71,16 @@ def time_decoding(prepared: PreparedRun, batch_size: int, rounds: Rounds, *, nam
         for writer, write in writers.items()
         if writer not in wrong
     ]
-    seconds = time_interleaved(calls, rounds, device)
+    timings = time_interleaved(calls, rounds, device)
     same_weights = has_lecture_parts(model)
     details = {
         writer: Details(
             tokens_per_second=batch_size * new_tokens / Spread.of(own).median, same_weights=same_weights
         )
-        for writer, own in seconds.items()
+        for writer, own in timings.seconds.items()
     }
     group = f"decode {name}, {device} batch {batch_size}, {prompt_tokens} + {new_tokens} tokens"
-    results = results_of(group, seconds, BASELINE, details)
+    results = results_of(group, timings, BASELINE, details)
     return [*results, *(BenchResult(group, writer, reason=reason) for writer, reason in wrong.items())]
 
 

@@ -5,6 +5,9 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
+from gptkit.bench.clock import Timings
+from gptkit.tuning.threads import BUSY_CPUS
+
 
 @dataclass(frozen=True)
 class Spread:
@@ -72,6 +75,7 @@ class BenchResult:
         ratios: Speed relative to the baseline, round by round; empty without a baseline.
         baseline: Name of the baseline.
         reason: Why it was not timed.
+        busy_cpus: Number of CPUs that other programs kept busy meanwhile, if it is known.
     """
 
     group: str
@@ -81,6 +85,12 @@ class BenchResult:
     baseline: str | None = None
     details: Details = Details()
     reason: str = ""
+    busy_cpus: float | None = None
+
+    @property
+    def is_disturbed(self) -> bool:
+        """Whether other programs kept so many CPUs busy that times are longer than on a quiet machine."""
+        return self.busy_cpus is not None and self.busy_cpus >= BUSY_CPUS
 
     def to_json(self) -> dict[str, Any]:
         """Return the result in JSON's types, with medians and spreads."""
@@ -97,6 +107,7 @@ class BenchResult:
             "baseline": self.baseline,
             "facts": self.details.to_json(),
             "reason": self.reason,
+            "busy cpus": self.busy_cpus,
             **spreads,
         }
 
@@ -107,19 +118,15 @@ def speed_ratios(baseline: Sequence[float], seconds: Sequence[float]) -> tuple[f
 
 
 def results_of(
-    group: str,
-    seconds: Mapping[str, tuple[float, ...]],
-    baseline: str | None,
-    details: Mapping[str, Details],
+    group: str, timings: Timings, baseline: str | None, details: Mapping[str, Details]
 ) -> list[BenchResult]:
     """Return a result for each name.
 
     Args:
-        seconds: Of one unit in each round, by name.
         baseline: Name that the others are compared with, if it was timed.
         details: By name; may lack some.
     """
-    reference = seconds.get(baseline) if baseline is not None else None
+    reference = timings.seconds.get(baseline) if baseline is not None else None
     return [
         BenchResult(
             group,
@@ -128,6 +135,7 @@ def results_of(
             speed_ratios(reference, own) if reference else (),
             baseline if reference else None,
             details.get(name, Details()),
+            busy_cpus=timings.busy_cpus,
         )
-        for name, own in seconds.items()
+        for name, own in timings.seconds.items()
     ]

@@ -49,8 +49,8 @@ def time_startup(rounds: Rounds) -> list[BenchResult]:
             TimedCall(TORCH, lambda: run_python(("-c", "import torch"), here)),
             TimedCall(FIRST_STEP, lambda: run_until_first_step((*run, unused_name(here)), here)),
         ]
-        seconds = time_interleaved(calls, Rounds(repeats=rounds.repeats, at_least=0.0), torch.device("cpu"))
-    return results_of(GROUP, seconds, None, {})
+        timings = time_interleaved(calls, Rounds(repeats=rounds.repeats, at_least=0.0), torch.device("cpu"))
+    return results_of(GROUP, timings, None, {})
 
 
 def run_python(arguments: Sequence[str], directory: Path) -> None:

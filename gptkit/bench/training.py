@@ -29,14 +29,14 @@ def time_training(prepared: PreparedRun, rounds: Rounds, *, name: str) -> list[B
     calls = [gptkit_step(prepared), *reference_steps(prepared, sequences)]
     # The same allocator settings for all of them.
     with training_memory(device, recomputes=False):
-        seconds = time_interleaved(calls, rounds, device)
+        timings = time_interleaved(calls, rounds, device)
     details = {
         program: Details(tokens_per_second=prepared.tokens_per_step / Spread.of(own).median)
-        for program, own in seconds.items()
+        for program, own in timings.seconds.items()
     }
     details[GPTKIT] = replace(details[GPTKIT], dtype=prepared.dtype.value, compile=bool(settings.compile))
     group = f"train step {name}, {device} {sequences}x{prepared.model.dims.block_size}"
-    return results_of(group, seconds, BASELINE, details)
+    return results_of(group, timings, BASELINE, details)
 
 
 def gptkit_step(prepared: PreparedRun) -> TimedCall:

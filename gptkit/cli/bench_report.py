@@ -12,8 +12,9 @@ from gptkit.bench.clock import Rounds
 from gptkit.bench.contexts import EarlyEnd, TooLarge, TooSlow, context_curves, contexts
 from gptkit.bench.decoding import batches, time_decoding
 from gptkit.bench.figure import plot_curves
-from gptkit.bench.result import BenchResult, Details, Spread
+from gptkit.bench.result import BenchResult
 from gptkit.bench.startup import time_startup
+from gptkit.bench.table import group_lines
 from gptkit.bench.training import time_training
 from gptkit.bench.workload import training_case
 from gptkit.cli.run_summary import chosen_attentions
@@ -84,38 +85,8 @@ def time_attentions(
 
 def print_group(results: list[BenchResult]) -> list[BenchResult]:
     """Print the times of each result of one group, or the reason why it has none; return the results."""
-    print(f"\n{results[0].group}")
-    for result in results:
-        if result.reason:
-            first, *others = result.reason.splitlines()
-            lines = [f"  {result.name:<28} not timed: {first}", *(f"      {line}" for line in others)]
-            print("\n".join(lines), flush=True)
-            continue
-        time = Spread.of(result.seconds)
-        least, most = format_seconds(time.least), format_seconds(time.most)
-        columns = [f"  {result.name:<28} {format_seconds(time.median):>8} ({least}–{most})".ljust(60)]
-        if result.ratios and result.name != result.baseline:
-            ratio = Spread.of(result.ratios)
-            spread = f"{ratio.median:.2f} ({ratio.least:.2f}–{ratio.most:.2f})"
-            columns.append(f"{spread} times as fast as {result.baseline}")
-        print("  ".join([*columns, *format_details(result.details)]).rstrip(), flush=True)
+    print("\n".join(["", *group_lines(results)]), flush=True)
     return results
-
-
-def format_details(details: Details) -> list[str]:
-    """Return a phrase for each detail that is known."""
-    phrases = []
-    if details.flops is not None:
-        phrases.append(f"{details.flops / 1e9:,.1f} GFLOP/s, {details.share_of_peak:.0%} of the peak")
-    if details.peak_bytes is not None:
-        phrases.append(f"{details.peak_bytes / 2**20:,.1f} MB")
-    if details.kept_bytes is not None:
-        phrases.append(f"{details.kept_bytes / 2**20:,.1f} MB kept")
-    if details.tokens_per_second is not None:
-        phrases.append(f"{details.tokens_per_second:,.0f} tokens/s")
-    if details.dtype is not None:
-        phrases.append(f"{details.dtype}{', compiled' if details.compile else ''}")
-    return phrases
 
 
 def format_early_end(end: EarlyEnd) -> str:
@@ -128,11 +99,3 @@ def format_early_end(end: EarlyEnd) -> str:
         case _:
             return f"stopped at a context of {end.context:,}: {end.reason}"
     return f"stopped before a context of {context:,}: {why}"
-
-
-def format_seconds(seconds: float) -> str:
-    """Return a time in s, ms or µs, with three digits."""
-    for unit, size in (("s", 1.0), ("ms", 1e-3)):
-        if seconds >= size:
-            return f"{seconds / size:.3g} {unit}"
-    return f"{seconds / 1e-6:.3g} µs"

@@ -156,7 +156,7 @@ class Neighbours:
 
     @staticmethod
     def busy_seconds() -> tuple[float, float, float] | None:
-        """Return the time, and the CPU seconds of the whole machine and of this process so far."""
+        """Return the time, and the CPU seconds of the whole machine, and of this process and those it awaited."""
         try:
             with STATISTICS.open() as file:
                 times = [int(field) for field in file.readline().split()[1:]]
@@ -165,4 +165,4 @@ class Neighbours:
         # User, nice and system time, interrupts of both sorts, and what the host took away.
         ticks = sum(times[:3]) + sum(times[5:8])
         own = os.times()
-        return time.perf_counter(), ticks / os.sysconf("SC_CLK_TCK"), own.user + own.system
+        return time.perf_counter(), ticks / os.sysconf("SC_CLK_TCK"), sum(own[:4])

@@ -13,7 +13,7 @@ def test_calls_take_turns_once_each_is_warm() -> None:
     calls = [TimedCall(name, lambda name=name: order.append(name)) for name in "ab"]
     found = time_interleaved(calls, Rounds(repeats=3, at_least=0.0), CPU)
     assert "".join(order) == "ab" + "ababab"
-    assert {name: len(seconds) for name, seconds in found.items()} == {"a": 3, "b": 3}
+    assert {name: len(seconds) for name, seconds in found.seconds.items()} == {"a": 3, "b": 3}
 
 
 def test_a_turn_takes_as_many_calls_as_make_it_long_enough() -> None:

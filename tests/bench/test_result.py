@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from gptkit.bench.clock import Timings
 from gptkit.bench.result import BenchResult, Details, Spread, results_of, speed_ratios
 
 
@@ -20,13 +21,13 @@ def test_a_spread_is_the_median_the_least_and_the_most() -> None:
 
 def test_each_name_has_a_result_beside_the_baseline() -> None:
     seconds = {"plain": (2.0, 4.0), "ours": (1.0, 1.0)}
-    plain, ours = results_of("step", seconds, "plain", {"ours": Details(tokens_per_second=3.0)})
+    plain, ours = results_of("step", Timings(seconds), "plain", {"ours": Details(tokens_per_second=3.0)})
     assert (plain.ratios, ours.ratios, ours.baseline) == ((1.0, 1.0), (2.0, 4.0), "plain")
     assert (plain.details, ours.details) == (Details(), Details(tokens_per_second=3.0))
 
 
 def test_without_the_baseline_there_are_no_ratios() -> None:
-    (row,) = results_of("step", {"ours": (1.0,)}, "plain", {})
+    (row,) = results_of("step", Timings({"ours": (1.0,)}), "plain", {})
     assert (row.ratios, row.baseline) == ((), None)
 
 

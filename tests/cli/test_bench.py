@@ -9,7 +9,7 @@ import pytest
 from gptkit.bench import baseline as baselines
 from gptkit.bench.baseline import baseline
 from gptkit.bench.contexts import EarlyEnd, Failed, TooLarge, TooSlow
-from gptkit.cli.bench_report import format_early_end, format_seconds
+from gptkit.cli.bench_report import format_early_end
 from gptkit.tuning.matmul_rate import matmul_peak
 from tests.cli.conftest import Gptkit
 
@@ -167,7 +167,3 @@ def test_a_recipe_that_is_not_there(gptkit: Gptkit) -> None:
 )
 def test_why_a_curve_ends_early_is_told(end: EarlyEnd, told: str) -> None:
     assert format_early_end(end) == told
-
-
-def test_a_time_has_three_digits_and_the_unit_that_fits() -> None:
-    assert [format_seconds(seconds) for seconds in (12.345, 0.0123456, 4.2e-6)] == ["12.3 s", "12.3 ms", "4.2 µs"]

@@ -142,6 +142,16 @@ def test_busy_neighbours_are_counted_and_this_process_is_not(monkeypatch: pytest
     assert Neighbours().busy_cpus() == 1.25
 
 
+@pytest.mark.skipif(Neighbours.busy_seconds() is None, reason="Linux tells how busy a machine is")
+def test_a_program_that_was_awaited_is_no_neighbour() -> None:
+    before = Neighbours.busy_seconds()
+    subprocess.run([sys.executable, "-c", "sum(range(3_000_000))"], check=True)
+    after = Neighbours.busy_seconds()
+    assert before is not None
+    assert after is not None
+    assert after[2] - before[2] > 0.03
+
+
 def test_where_the_system_says_nothing_neighbours_are_unknown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
