@@ -70,9 +70,8 @@ def check(
     for subject, chosen in zip(subjects, checks, strict=True):
         if chosen:
             examined.append(Examined(subject.title, outcomes(subject, chosen, depth, case)))
-    found = (print_json if as_json else print_table)(examined)
-    # A check that was not run proves nothing.
-    if not found["held"] or found["broken"]:
+    proofs = (print_json if as_json else print_table)(examined)
+    if not subjects or not all(proofs):
         raise typer.Exit(1)
 
 
@@ -108,21 +107,27 @@ def recipe_or_part(target: str, plugins: list[Path]) -> str:
     return target if is_part else str(file)
 
 
-def print_table(examined: "list[Examined]") -> Counter[str]:
-    """Print each outcome as soon as it is known; return how often each verdict was found."""
+def print_table(examined: "list[Examined]") -> list[bool]:
+    """Print each outcome as soon as it is known; return whether each part is proven."""
+    from gptkit.testing.outcome import why_no_proof
+
     found: Counter[str] = Counter()
-    seconds = 0.0
+    seconds, unproven = 0.0, []
     for each in examined:
         print(each.title)
+        outcomes = []
         for outcome in each.outcomes:
             print("\n".join(format_outcome(outcome)), flush=True)
-            found[outcome.verdict] += 1
-            seconds += outcome.seconds
+            outcomes.append(outcome)
+        found.update(outcome.verdict for outcome in outcomes)
+        seconds += sum(outcome.seconds for outcome in outcomes)
+        unproven.append(why_no_proof(outcomes))
     counts = (f"{found[verdict]} {verdict}" for verdict in ("held", "broken", "not run", "not applicable"))
     print(f"{', '.join(counts)}; {seconds:.1f} s")
-    if not found["held"]:
-        print("nothing held: that is no proof")
-    return found
+    for each, why in zip(examined, unproven, strict=True):
+        if why:
+            print(f"no proof of {each.title.partition(':')[0]}: {why}")
+    return [not why for why in unproven]
 
 
 def format_outcome(outcome: "Outcome") -> list[str]:
@@ -130,25 +135,26 @@ def format_outcome(outcome: "Outcome") -> list[str]:
     row = f"  {outcome.verdict:<15} {outcome.check:<42}"
     if outcome.verdict == "held":
         inputs = "1 input" if outcome.inputs == 1 else f"{outcome.inputs} inputs"
-        return [f"{row} {inputs:>10} {outcome.seconds:>6.1f} s"]
+        refused = f"  {outcome.refused} refused" if outcome.refused else ""
+        return [f"{row} {inputs:>10} {outcome.seconds:>6.1f} s{refused}"]
     first, *others = outcome.why.splitlines()
     if outcome.verdict == "broken":
         return [row.rstrip(), *(f"      {line}" for line in (first, *others))]
     return [f"{row} {first}", *(f"      {line}" for line in others)]
 
 
-def print_json(examined: "list[Examined]") -> Counter[str]:
-    """Print all outcomes as JSON; return how often each verdict was found."""
-    found: Counter[str] = Counter()
-    names = ("check", "promise", "verdict", "why", "inputs")
+def print_json(examined: "list[Examined]") -> list[bool]:
+    """Print all outcomes as JSON; return whether each part is proven."""
+    from gptkit.testing.outcome import why_no_proof
+
+    names = ("check", "promise", "verdict", "why", "inputs", "refused")
     report = []
     for each in examined:
         outcomes = list(each.outcomes)
-        found.update(outcome.verdict for outcome in outcomes)
         checks = [
             {name: getattr(outcome, name) for name in names} | {"seconds": round(outcome.seconds, 3)}
             for outcome in outcomes
         ]
-        report.append({"part": each.title, "checks": checks})
+        report.append({"part": each.title, "no proof": why_no_proof(outcomes), "checks": checks})
     print(json.dumps(report, indent=2))
-    return found
+    return [not part["no proof"] for part in report]

@@ -41,15 +41,31 @@ class Assembler:
             return GPT(dims, position, blocks, norm)
 
     def block(self, dims: Dims, i: int) -> Block:
-        """Build the block of layer `i`, counted from 0."""
+        """Build the block of layer `i`, counted from 0.
+
+        Raises:
+            RecipeError: If the block does without a part that the recipe names; other exceptions as for `part`.
+        """
+        layer, last_norm = self.resolved.layers[i], self.resolved.parts["norm"]
         built: Counter[str] = Counter()
 
         def build(kind: str, dims: Dims) -> Any:
             built[kind] += 1
-            return self.part(self.resolved.layers[i][kind], dims, layer=i, nth=built[kind])
+            return self.part(layer[kind], dims, layer=i, nth=built[kind])
 
+        choice = layer["block"]
         parts = BlockParts(partial(build, "attention"), partial(build, "feed_forward"), partial(build, "norm"))
-        return self.part(self.resolved.layers[i]["block"], dims, parts, layer=i)
+        block: Block = self.part(choice, dims, parts, layer=i)
+        needed = ["attention", "feed_forward"]
+        # A norm of the same kind stands at the model's end.
+        if (layer["norm"].name, layer["norm"].options) != (last_norm.name, last_norm.options):
+            needed.append("norm")
+        if unused := [f"{kind} '{layer[kind].name}'" for kind in needed if not built[kind]]:
+            message = (
+                f"'{choice.name}' does not use the recipe's {' and '.join(unused)}, which would not be trained"
+            )
+            raise RecipeError([Problem(choice.place, choice.key, message)])
+        return block
 
     def corpus(self) -> Corpus:
         """Build the corpus."""

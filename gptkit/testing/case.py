@@ -57,6 +57,20 @@ class Case(Input):
         """Number of channels."""
         return self.H * self.D
 
+    def beyond_the_trivial(self) -> frozenset[str]:
+        """Return, in words, the axes on which this input is larger than the smallest there is."""
+        axes = {
+            "more than one row": self.B > 1,
+            "more than one head": self.H > 1,
+            "more than one position": self.T > 1,
+            "heads of more than one channel": self.D > 1,
+            "earlier keys": self.earlier > 0,
+            "a mask": self.mask_axes is not None,
+            "axes in reverse order in memory": self.strided,
+            "a position that rotates": self.rotated,
+        }
+        return frozenset(axis for axis, is_beyond in axes.items() if is_beyond)
+
     def dims(self, dropout: float = 0.0) -> Dims:
         """Return the sizes with which a part for this input is built."""
         # A context longer than the input leaves slots in a cache that must not be read.

@@ -33,6 +33,7 @@ class Check:
         only: Classes; of the parts of those kinds, those that inherit one make the promise. Empty: all do.
         share: Share of the usual number of inputs, for slow checks and those that need few; at least one is tried.
         level: The first level of the contract that has the check.
+        is_core: Whether a part of those kinds is unproven while this was not tried.
     """
 
     id: str
@@ -44,6 +45,7 @@ class Check:
     only: tuple[type, ...] = ()
     share: float = 1.0
     level: str = "1"
+    is_core: bool = False
 
     def concerns(self, subject: Subject) -> bool:
         """Return whether parts of the subject's kind make the promise."""

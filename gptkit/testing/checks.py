@@ -36,17 +36,17 @@ one_shape: Inputs = partial(broad_cases, B=st.just(2), T=st.just(5), strided=st.
 one_width: Inputs = partial(broad_cases, B=st.just(2), T=st.just(9), strided=st.just(False))
 
 EVERY_MODULE = [
-    check(MODULES, laws.module.keeps_shape_and_dtype, small_cases),
+    check(MODULES, laws.module.keeps_shape_and_dtype, small_cases, is_core=True),
     check(MODULES, laws.module.varies_with_the_input, broad_cases, share=0.2),
-    check(MODULES, laws.module.rows_are_independent, small_cases),
+    check(MODULES, laws.module.rows_are_independent, small_cases, is_core=True),
     check(MODULES, laws.module.reads_any_layout),
     check(MODULES, laws.module.input_is_not_mutated),
     check(MODULES, laws.module.every_parameter_gets_a_gradient, broad_cases, share=0.2),
-    check(MODULES, laws.number.is_finite, small_cases),
+    check(MODULES, laws.number.is_finite, small_cases, is_core=True),
     check(MODULES, laws.number.is_precise, broad_cases),
     check(MODULES, laws.number.is_right_in_bfloat16, broad_cases),
     check(MODULES, laws.number.takes_autocast, broad_cases, share=0.2),
-    check(MODULES, laws.gradient.gradients_are_right, broad_cases, share=0.5),
+    check(MODULES, laws.gradient.gradients_are_right, broad_cases, share=0.5, is_core=True),
     check(MODULES, laws.state.eval_is_deterministic, share=0.5),
     check(MODULES, laws.state.trains_as_it_evaluates, broad_cases, share=0.2),
     check(MODULES, laws.state.forgets_earlier_passes, small_cases, share=0.2),
@@ -59,7 +59,7 @@ EVERY_MODULE = [
     check(MODULES, laws.compile.compiled_equals_eager, one_shape, share=0.02),
 ]
 EACH_POSITION_ALONE = [
-    check(("feed_forward", "norm"), laws.module.positions_are_independent, small_cases),
+    check(("feed_forward", "norm"), laws.module.positions_are_independent, small_cases, is_core=True),
     check(("norm",), laws.number.is_finite_at_rest, small_cases),
     check(("norm",), laws.number.is_precise_far_from_zero, broad_cases, share=0.2),
 ]
@@ -74,10 +74,10 @@ DROPOUT = [
 ]
 BLOCK = [
     check(("block",), laws.block.takes_any_parts, small_cases, share=0.2),
-    check(("block",), laws.block.uses_the_parts_it_is_given, small_cases, share=0.2),
+    check(("block",), laws.block.uses_the_parts_it_is_given, small_cases, share=0.2, is_core=True),
 ]
 MIXING = [
-    check(MIXERS, laws.attention.never_reads_the_future),
+    check(MIXERS, laws.attention.never_reads_the_future, is_core=True),
     check(MIXERS, laws.attention.reads_the_past, broad_cases, share=0.2),
     check(("attention",), laws.attention.constant_input_stays_constant, small_cases),
     check(MIXERS, laws.attention.honours_attn_mask, small_cases),
@@ -111,7 +111,7 @@ REFERENCE = [
     ),
 ]
 POSITION = [
-    check(("position",), law, small_cases)
+    check(("position",), law, small_cases, is_core=True)
     for law in (
         laws.position.starts_anywhere,
         laws.position.reads_positions_on_the_device,
@@ -119,7 +119,7 @@ POSITION = [
     )
 ]
 TOKENIZER = [
-    check(("tokenizer",), law, texts, case=laws.tokenizer.TextCase)
+    check(("tokenizer",), law, texts, case=laws.tokenizer.TextCase, is_core=True)
     for law in (
         laws.tokenizer.round_trips,
         laws.tokenizer.refuses_clearly,
@@ -131,7 +131,7 @@ TOKENIZER = [
     )
 ]
 OPTIMIZER = [
-    check(("optimizer",), law, bowls, case=laws.optimizer.BowlCase, share=0.5)
+    check(("optimizer",), law, bowls, case=laws.optimizer.BowlCase, share=0.5, is_core=True)
     for law in (
         laws.optimizer.lowers_a_convex_loss,
         laws.optimizer.moves_every_kind_of_weight,
@@ -143,7 +143,7 @@ OPTIMIZER = [
     )
 ]
 SCHEDULE = [
-    check(("schedule",), law, runs, case=laws.schedule.RunCase)
+    check(("schedule",), law, runs, case=laws.schedule.RunCase, is_core=True)
     for law in (
         laws.schedule.is_defined_throughout,
         laws.schedule.depends_on_the_step_alone,
@@ -151,7 +151,7 @@ SCHEDULE = [
     )
 ]
 CORPUS = [
-    check(("corpus",), law, no_input, case=laws.corpus.NoCase, share=0.05)
+    check(("corpus",), law, no_input, case=laws.corpus.NoCase, share=0.05, is_core=True)
     for law in (laws.corpus.gives_text, laws.corpus.gives_the_same_again, laws.corpus.keeps_validation_apart)
 ]
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,11 @@ from gptkit.testing.prove import prove
 from gptkit.testing.subject import Subject, file_of
 from gptkit.testing.targets import missing_options, subject_of
 
-# Limit for the import of a plugin file, and for one check. An input takes milliseconds, a compilation seconds.
+# Limit of CPU time for the import of a plugin file, and for one check. An input takes milliseconds, a compilation
+# seconds.
 SECONDS = 60.0
+# A part that exceeds the limit again and again gets half as long each time, but no less than this share of it.
+LEAST_SHARE = 1 / 16
 
 
 @dataclass(frozen=True)
@@ -37,31 +41,30 @@ class Examined:
 def outcomes(
     subject: Subject, checks: Sequence[Check], depth: Depth, case: str | None = None
 ) -> Iterator[Outcome]:
-    """Yield the outcome of each check of a part; once a check hangs, the others are not run.
+    """Yield the outcome of each check of a part; one that exceeds its time limit is not run.
 
     Args:
         case: One input, as JSON, instead of many random ones.
     """
-    stuck = ""
+    share = 1.0
     for check in checks:
-        if stuck:
-            yield Outcome(check.id, check.promise, "not run", f"{stuck} took too long")
-            continue
-        outcome = prove_in_time(check, subject, depth, case)
-        stuck = check.id if isinstance(outcome.error, TookTooLong) else ""
+        outcome = prove_in_time(check, subject, depth, case, share)
+        if isinstance(outcome.error, TookTooLong):
+            share = max(LEAST_SHARE, share / 2)
         yield outcome
 
 
-def prove_in_time(check: Check, subject: Subject, depth: Depth, case: str | None) -> Outcome:
-    """Return the outcome of a check, which is "broken" once it exceeds its time limit."""
+def prove_in_time(check: Check, subject: Subject, depth: Depth, case: str | None, share: float) -> Outcome:
+    """Return the outcome of a check, which was not run if it exceeds a share of the time limit."""
     file, began = file_of(subject.part), time.perf_counter()
     # More inputs than usual take longer.
-    seconds = SECONDS * max(1.0, depth.inputs / Depth().inputs)
+    seconds = share * SECONDS * max(1.0, depth.inputs / Depth().inputs)
     try:
         with at_most(seconds, file), listening(file):
             return prove(check, subject, depth, case)
     except TookTooLong as error:
-        return Outcome(check.id, check.promise, "broken", str(error), 0, time.perf_counter() - began, error)
+        taken = time.perf_counter() - began
+        return Outcome(check.id, check.promise, "not run", str(error), 0, taken, error, is_core=check.is_core)
 
 
 def parts_of_file(file: Path, device: torch.device) -> tuple[Examined, list[Subject]]:
@@ -87,20 +90,23 @@ def parts_of_file(file: Path, device: torch.device) -> tuple[Examined, list[Subj
 
 def import_plugin(file: Path, plugins: Plugins) -> tuple[list[Outcome], list[tuple[Any, Any]]]:
     """Import a plugin file; return the outcomes of that, and the names and parts that it offers."""
-    promise = "the file can be imported within a minute, and offers parts"
+    loads = partial(Outcome, "loads", "the file can be imported within a minute, and offers parts")
+    loads = partial(loads, inputs=1, is_law=False, is_core=True)
     began = time.perf_counter()
     with listening(str(file)) as heard:
         try:
             with at_most(SECONDS, str(file)):
                 offered = plugins.offers(file.name, str(file), import_file(file))
-        except (Exception, SystemExit, TookTooLong) as error:
-            why = str(error) if isinstance(error, TookTooLong) else format_error(error)
-            return [Outcome("loads", promise, "broken", why, 1, time.perf_counter() - began, error)], []
-    found = [Outcome("loads", promise, "held", "", 1, time.perf_counter() - began)]
+        except TookTooLong as error:
+            return [loads("not run", str(error), seconds=time.perf_counter() - began, error=error)], []
+        except (Exception, SystemExit) as error:
+            return [loads("broken", format_error(error), seconds=time.perf_counter() - began, error=error)], []
+    found = [loads("held", seconds=time.perf_counter() - began)]
     if heard.first:
         text, line = heard.first
         why = f"it prints {text!r} when it is imported ({file}:{line})"
-        found.append(Outcome("prints_nothing", "importing the file prints nothing", "broken", why, 1))
+        promise = "importing the file prints nothing"
+        found.append(Outcome("prints_nothing", promise, "broken", why, 1, is_law=False))
     return found, offered
 
 
@@ -108,13 +114,14 @@ def register(
     name: Any, part: Any, plugins: Plugins, file: Path, device: torch.device
 ) -> tuple[list[Outcome], Subject | None]:
     """Register one part of a plugin file; return the outcomes of that, and the part if it can be checked."""
-    id, promise = "fits_its_interface", f"{name!r} implements its interface, and its name is free"
+    promise = f"{name!r} implements its interface, and its name is free"
+    fits = partial(Outcome, "fits_its_interface", promise, inputs=1, is_law=False)
     try:
         (entry,) = plugins.registry.add_all([(name, part)], owner=file.name)
     except PluginError as error:
-        return [Outcome(id, promise, "broken", format_error(error), 1, 0.0, error)], None
-    fits = Outcome(id, promise, "held", "", 1)
+        return [fits("broken", format_error(error), error=error)], None
     if missing := missing_options(entry, {}):
         why = f"it needs {missing}: gptkit check {entry.name} --plugin {file} --set NAME=VALUE"
-        return [fits, Outcome("is_built", f"{name!r} needs no options", "not run", why)], None
-    return [fits], subject_of(entry, {}, [file], device)
+        built = Outcome("is_built", f"{name!r} needs no options", "not run", why, is_law=False, is_core=True)
+        return [fits("held"), built], None
+    return [fits("held")], subject_of(entry, {}, [file], device)

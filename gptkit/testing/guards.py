@@ -1,9 +1,11 @@
 """Keeps third-party code from hanging a check and from printing into its report."""
 
 import io
+import os
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -11,21 +13,15 @@ from types import FrameType
 
 
 class TookTooLong(BaseException):
-    """Code exceeded its time limit. Not an Exception, which that code might catch.
-
-    Args:
-        where: The innermost line that was running in the file in question, or the empty string.
-    """
-
-    def __init__(self, seconds: float, where: str) -> None:
-        super().__init__(f"it takes longer than {seconds:g} seconds{where}")
+    """Code exceeded its time limit. Not an Exception, which that code might catch."""
 
 
 @contextmanager
 def at_most(seconds: float, file: str) -> Iterator[None]:
-    """Stop the code inside once it exceeds a time limit.
+    """Stop the code inside once its thread has used so much CPU time, or the process has been idle for so long.
 
-    Needs POSIX timers and the main thread; elsewhere there is no limit.
+    Not once so much time has passed by the clock: on a busy machine, that says nothing about the code. Needs POSIX
+    timers and the main thread; elsewhere there is no limit.
 
     Args:
         file: The file whose running line the error names.
@@ -36,18 +32,53 @@ def at_most(seconds: float, file: str) -> Iterator[None]:
     if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
         yield
         return
+    stopwatch = Stopwatch()
 
-    def stop(_number: int, frame: FrameType | None) -> None:
+    def look(_number: int, frame: FrameType | None) -> None:
+        if (used := stopwatch.cpu_seconds()) > seconds:
+            told = f"it takes more than {seconds:g} seconds of CPU time"
+        elif stopwatch.idle_seconds() > seconds:
+            told = f"it waits for more than {seconds:g} seconds, after {used:.1f} of CPU time"
+        else:
+            return
         lines = [each.lineno for each in traceback.extract_stack(frame) if each.filename == file]
-        raise TookTooLong(seconds, f" ({file}:{lines[-1]})" if lines else "")
+        raise TookTooLong(f"{told} ({file}:{lines[-1]})" if lines else told)
 
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    before = signal.signal(signal.SIGALRM, look)
+    every = min(1.0, seconds / 10)
+    signal.setitimer(signal.ITIMER_REAL, every, every)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+class Stopwatch:
+    """Measures the CPU time of the current thread, and for how long the whole process has done nothing."""
+
+    # A process that works gets more than this share of a CPU, however many others there are.
+    WORKS = 0.01
+
+    def __init__(self) -> None:
+        self.began = time.thread_time()
+        self.worked_at, self.process_seconds = time.monotonic(), all_cpu_seconds()
+
+    def cpu_seconds(self) -> float:
+        """Return the CPU time that the thread has used."""
+        return time.thread_time() - self.began
+
+    def idle_seconds(self) -> float:
+        """Return how long ago the process, or a process that it waited for, was last found working."""
+        now, used = time.monotonic(), all_cpu_seconds()
+        if used - self.process_seconds > self.WORKS * (now - self.worked_at):
+            self.worked_at, self.process_seconds = now, used
+        return now - self.worked_at
+
+
+def all_cpu_seconds() -> float:
+    """Return the CPU time of all threads of this process and of the processes that it waited for."""
+    return sum(os.times()[:4])
 
 
 class Listener(io.TextIOBase):

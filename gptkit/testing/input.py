@@ -20,6 +20,10 @@ class Input:
         }
         return json.dumps(values, ensure_ascii=False)
 
+    def beyond_the_trivial(self) -> frozenset[str]:
+        """Return, in words, the axes on which this input is larger than the smallest there is."""
+        return frozenset()
+
     @classmethod
     def from_json(cls, text: str) -> Any:
         """Return the input of some values; the others have their defaults.

@@ -1,5 +1,6 @@
 """How many inputs a check tries, what its outcome is, and why it may not apply."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -31,8 +32,11 @@ class Outcome:
     Args:
         check: Its id.
         why: What is broken, on which input, and how to reproduce it; or why the check did not run.
-        inputs: Number of inputs that were tried.
+        inputs: Number of inputs on which it held, or was found broken.
         error: What the part or the check raised.
+        refused: Number of inputs that the part refused.
+        is_law: Whether the check is of the part itself, and not of how it is loaded.
+        is_core: Whether nothing is proven where this was not tried.
     """
 
     check: str
@@ -42,6 +46,20 @@ class Outcome:
     inputs: int = 0
     seconds: float = 0.0
     error: BaseException | None = None
+    refused: int = 0
+    is_law: bool = True
+    is_core: bool = False
+
+
+def why_no_proof(outcomes: Sequence[Outcome]) -> str:
+    """Return why the outcomes of a part do not prove it, or the empty string if they do."""
+    if broken := [outcome.check for outcome in outcomes if outcome.verdict == "broken"]:
+        return f"broken: {', '.join(broken)}"
+    laws = [outcome for outcome in outcomes if outcome.is_law]
+    if laws and not any(outcome.verdict == "held" for outcome in laws):
+        return "nothing held"
+    untried = [outcome.check for outcome in outcomes if outcome.is_core and outcome.verdict != "held"]
+    return f"not tried: {', '.join(untried)}" if untried else ""
 
 
 class DoesNotApply(Exception):  # noqa: N818  # a verdict

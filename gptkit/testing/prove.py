@@ -2,27 +2,20 @@
 
 import time
 import traceback
-import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from unittest import SkipTest
 
-import torch
-from hypothesis import HealthCheck, Phase, Verbosity, given, reject, seed, settings
-from hypothesis.errors import Flaky, Unsatisfiable
+from hypothesis.errors import Flaky
 
 from gptkit.errors import UsageError
 from gptkit.testing.case import Case
 from gptkit.testing.check import LEVELS, Check
 from gptkit.testing.checks import CHECKS
 from gptkit.testing.outcome import ORDINARY, Depth, DoesNotApply, NotHere, Outcome, Refusal, Verdict
-from gptkit.testing.subject import Subject, file_of, missing_accelerator
-
-# Inputs that a part accepts and a law does not apply to, before it is said to apply to none. Hypothesis would try
-# hundreds, and stops at once only for a skipped test.
-IN_VAIN = 10
+from gptkit.testing.subject import Subject, file_of
+from gptkit.testing.trial import Trial
 
 
 def prove(check: Check, subject: Subject, depth: Depth = ORDINARY, case: str | None = None) -> Outcome:
@@ -35,23 +28,37 @@ def prove(check: Check, subject: Subject, depth: Depth = ORDINARY, case: str | N
         UsageError: If that is not an input of the check.
     """
     if reason := check.why_not_applicable(subject):
-        return Outcome(check.id, check.promise, "not applicable", reason)
+        return Outcome(check.id, check.promise, "not applicable", reason, is_core=check.is_core)
     given_case = None if case is None else read_case(check, case, subject)
     began, trial = time.perf_counter(), Trial(check, subject)
     verdict: Verdict = "held"
-    why, failure = "", None
+    failure: Exception | None = None
+    why = ""
     try:
         if given_case is None:
             trial.search(depth)
         else:
             trial.run(given_case)
-    except NotHere as error:
-        verdict, why = "not run", error.reason
+        if refused := trial.refused_throughout():
+            verdict, why = "not run", refused
+    except (NotHere, Refusal) as error:
+        verdict, why, failure = "not run", error.reason, error
     except DoesNotApply as error:
         verdict, why = "not applicable", error.reason
     except Exception as error:
-        verdict, why, failure = "broken", trial.report(error), error
-    return Outcome(check.id, check.promise, verdict, why, trial.count, time.perf_counter() - began, failure)
+        verdict, why, failure = "broken", report(trial, error), error
+    seconds = time.perf_counter() - began
+    return Outcome(
+        check.id,
+        check.promise,
+        verdict,
+        why,
+        trial.count,
+        seconds,
+        failure,
+        len(trial.refusals),
+        is_core=check.is_core,
+    )
 
 
 def read_case(check: Check, text: str, subject: Subject) -> Any:
@@ -63,110 +70,26 @@ def read_case(check: Check, text: str, subject: Subject) -> Any:
     return replace(case, device=subject.device) if isinstance(case, Case) else case
 
 
-class Trial:
-    """One check on one part, tried on input after input."""
-
-    def __init__(self, check: Check, subject: Subject) -> None:
-        self.check, self.subject = check, subject
-        self.count = 0
-        # The last input on which the check failed: after shrinking, the smallest.
-        self.failing: Any = None
-        self.refused: DoesNotApply | None = None
-        self.in_vain = 0
-
-    def run(self, case: Any) -> None:
-        """Try the check on one input."""
-        try:
-            self.check.law(self.subject.build, case)
-        except DoesNotApply:
-            raise
-        except NotImplementedError as error:
-            if is_raised_by_pytorch(error):
-                self.failing = case
-                raise
-            raise Refusal(f"it refuses: {error}") from error
-        except (Exception, SystemExit) as error:
-            if missing := missing_accelerator(error):
-                raise missing from error
-            self.failing = case
-            # SystemExit would end the search without an outcome.
-            raise (CalledExit(error) if isinstance(error, SystemExit) else error) from error.__cause__
-        self.count += 1
-
-    def search(self, depth: Depth) -> None:
-        """Try the check on random inputs; if it fails, search for a smaller input on which it fails.
-
-        Raises:
-            DoesNotApply: If the part refuses every input.
-        """
-
-        def body(case: Any) -> None:
-            try:
-                self.run(case)
-            except NotHere:
-                raise
-            except DoesNotApply as error:
-                self.refused = error
-                self.in_vain += not isinstance(error, Refusal)
-                if self.in_vain == IN_VAIN and not self.count:
-                    raise SkipTest("it does not apply") from error
-                reject()
-
-        phases = [Phase.generate, Phase.shrink] if depth.shrink else [Phase.generate]
-        ready = settings(
-            max_examples=max(1, round(self.check.share * depth.inputs)),
-            phases=phases,
-            database=None,
-            deadline=None,
-            derandomize=False,
-            report_multiple_bugs=False,
-            print_blob=False,
-            verbosity=Verbosity.quiet,
-            suppress_health_check=list(HealthCheck),
-        )
-        search = seed(depth.seed)(ready(given(case=self.check.inputs(self.subject))(body)))
-        try:
-            with warnings.catch_warnings():
-                # If annotations are checked at run time, beartype picks random items of the drawn input.
-                warnings.filterwarnings("ignore", message="Do not use the `random` module")
-                search()
-        except (Unsatisfiable, SkipTest):
-            raise self.refused or DoesNotApply("no input could be drawn for it") from None
-
-    def report(self, error: Exception) -> str:
-        """Return what is broken, where, on which input, and how to reproduce it."""
-        if isinstance(error, Flaky):
-            told = "it fails only sometimes on the same input"
-        elif isinstance(error, AssertionError):
-            told = str(error)
-        else:
-            told = f"{type(error).__name__}: {error}"
-        lines = [told, *where(error, self.subject)]
-        if self.failing is not None:
-            if not is_raised_by_a_law(error):
-                lines.append(f"on {self.failing}")
-            lines.append(f"to reproduce: {self.subject.reproducer(self.check.id, self.failing.to_json())}")
-        return "\n".join(lines)
-
-
-class CalledExit(Exception):  # noqa: N818  # what the part did
-    """A part called `sys.exit`."""
-
-    def __init__(self, error: BaseException) -> None:
-        super().__init__(f"it calls sys.exit({error})")
-        self.__traceback__ = error.__traceback__
+def report(trial: Trial, error: Exception) -> str:
+    """Return what is broken, where, on which input, and how to reproduce it."""
+    if isinstance(error, Flaky):
+        told = "it fails only sometimes on the same input"
+    elif isinstance(error, AssertionError):
+        told = str(error)
+    else:
+        told = f"{type(error).__name__}: {error}"
+    lines = [told, *where(error, trial.subject)]
+    if trial.failing is not None:
+        if not is_raised_by_a_law(error):
+            lines.append(f"on {trial.failing}")
+        lines.append(f"to reproduce: {trial.subject.reproducer(trial.check.id, trial.failing.to_json())}")
+    return "\n".join(lines)
 
 
 def is_raised_by_a_law(error: BaseException) -> bool:
     """Return whether a law raised the error itself; its message names the input."""
     frames = traceback.extract_tb(error.__traceback__)
     return isinstance(error, AssertionError) and Path(__file__).parent in Path(frames[-1].filename).parents
-
-
-def is_raised_by_pytorch(error: BaseException) -> bool:
-    """Return whether a line of PyTorch's raised the error."""
-    file = Path(traceback.extract_tb(error.__traceback__)[-1].filename)
-    return Path(torch.__file__).parent in file.parents
 
 
 def where(error: BaseException, subject: Subject) -> Iterator[str]:

@@ -13,7 +13,7 @@ from gptkit.errors import UsageError, did_you_mean
 from gptkit.interfaces import KINDS
 from gptkit.registry.loader import Plugins
 from gptkit.testing.check import LEVELS, Check
-from gptkit.testing.outcome import Depth
+from gptkit.testing.outcome import Depth, NotHere
 from gptkit.testing.prove import checks_of, prove
 from gptkit.testing.subject import Subject
 from gptkit.testing.targets import subject_of
@@ -70,6 +70,8 @@ def contract(
         outcome = prove(check, subject, Depth(inputs=inputs, seed=seed))
         if outcome.verdict == "broken":
             raise AssertionError(f"{check.id} is broken: {subject.title}\n{outcome.why}") from outcome.error
+        if outcome.is_core and outcome.verdict == "not run" and not isinstance(outcome.error, NotHere):
+            raise AssertionError(f"{check.id} was not run, so nothing is proven: {subject.title}\n{outcome.why}")
         if outcome.verdict != "held":
             pytest.skip(outcome.why)
 

@@ -2,11 +2,12 @@
 
 import inspect
 import json
-import re
 import shlex
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,7 +22,8 @@ from gptkit.testing.stand_in_parts import PLAIN_PARTS, PositionPass
 # Head widths: those that kernels often get wrong, and those that they are made for. A part may support only some.
 WIDTHS = (1, 2, 3, 4, 5, 7, 8, 16, 33, 32, 64, 128)
 HEADS = (1, 2, 3, 6)
-ACCELERATOR = re.compile(r"\b(cuda|nvidia|triton|rocm|gpu)\b", re.IGNORECASE)
+# Modules that can be imported only where there is an accelerator.
+ACCELERATOR_MODULES = ("triton", "flash_attn", "cupy")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,20 +82,23 @@ class Subject:
     @cached_property
     def sizes(self) -> list[tuple[int, int]]:
         """Pairs of a number of heads and a head width for which the part can be built."""
-        sizes, refusal = [], DoesNotApply("")
+        sizes: list[tuple[int, int]] = []
+        refusal = DoesNotApply("")
         for D in WIDTHS:
             for H in HEADS:
                 try:
                     with torch.device("meta"):
                         self.build(dims_of(H, D))
                     sizes.append((H, D))
+                except NotHere:
+                    raise
                 except DoesNotApply as error:
                     refusal = error
                 # Any other error is left for a check to report.
                 except Exception:
                     sizes.append((H, D))
         if not sizes:
-            raise NotHere(f"it can be built for none of the sizes that were tried: {refusal.reason}")
+            raise Refusal(f"it can be built for none of the sizes that were tried: {refusal.reason}")
         return sizes
 
     @cached_property
@@ -118,7 +123,11 @@ class Subject:
         if self.target is None:
             given = f", options={dict(self.options)!r}" if self.options else ""
             return f"gptkit.testing.reproduce({self.part.__name__}, {check!r}, {case!r}{given})"
-        settings = [f"--set {shlex.quote(f'{name}={json.dumps(value)}')}" for name, value in self.options.items()]
+        settings = [
+            # A path is a string in a recipe.
+            f"--set {shlex.quote(f'{name}={json.dumps(value, default=str)}')}"
+            for name, value in self.options.items()
+        ]
         device = [] if self.device.type == "cpu" else [f"--device {self.device}"]
         words = ["gptkit check", self.target, *settings, *device, f"--only {check} --case {shlex.quote(case)}"]
         return " ".join(words)
@@ -138,11 +147,19 @@ def dims_of(H: int, D: int, dropout: float = 0.0) -> Dims:
     return Dims(n_layer=1, n_head=H, n_embd=H * D, block_size=64, vocab_size=7, dropout=dropout)
 
 
-def missing_accelerator(error: BaseException) -> NotHere | None:
-    """Return a NotHere if an error is explained by a missing accelerator, or None."""
-    if torch.cuda.is_available() or not ACCELERATOR.search(str(error)):
+def missing_accelerator(error: Exception) -> NotHere | None:
+    """Return a NotHere if a constructor failed because this machine has no accelerator, or None.
+
+    What the error says is no evidence. Either PyTorch's own initialisation of CUDA raised it, or a module for
+    accelerators is missing.
+    """
+    if torch.cuda.is_available():
         return None
-    return NotHere(f"it needs an accelerator and this machine has none: {' '.join(str(error).split())}")
+    raised_in = Path(traceback.extract_tb(error.__traceback__)[-1].filename)
+    is_missing_module = isinstance(error, ModuleNotFoundError) and error.name in ACCELERATOR_MODULES
+    if is_missing_module or raised_in == Path(torch.cuda.__file__):
+        return NotHere(f"it needs an accelerator and this machine has none: {' '.join(str(error).split())}")
+    return None
 
 
 def file_of(part: type) -> str:

@@ -24,6 +24,7 @@ def test_the_default_is_gpt_small(tmp_path: Path) -> None:
     assert document(tmp_path / "default.toml") == document(RECIPES / "gpt_small.toml")
 
 
+@pytest.mark.exhaustive
 def test_without_a_recipe_it_is_the_lectures_model(monkeypatch: pytest.MonkeyPatch) -> None:
     time_little(monkeypatch)
     prepared = prepare_workload(None, characters=5000)

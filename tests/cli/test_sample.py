@@ -49,6 +49,7 @@ def test_compile_and_no_cache_contradict_each_other(gptkit: Gptkit, trained: str
     assert re.search(r"leave out one of the two", outcome.err)
 
 
+@pytest.mark.exhaustive
 def test_compiled_text_is_the_same(gptkit: Gptkit, trained: str) -> None:
     # In a process of its own, because what PyTorch uses of itself there is deprecated, which is an error in tests.
     command = ["sample", str(Path(trained).resolve()), "--tokens", "40", "--samples", "2", "--device", "cpu"]

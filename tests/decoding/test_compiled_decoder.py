@@ -294,6 +294,7 @@ def test_biases_apart_do_not_change_a_pass() -> None:
     torch.testing.assert_close(exported.module()(x), layers(x))
 
 
+@pytest.mark.exhaustive
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # PyTorch's own, of its own parts
 def test_with_a_compiler_it_is_the_same_text_too() -> None:
     model = small_model(n_layer=1, std=0.5).eval()

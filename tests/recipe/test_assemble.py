@@ -25,6 +25,7 @@ PLUGIN = """\
 import torch
 
 import gptkit
+import gptkit.components.attention.naive
 from gptkit.components.block.pre_norm import PreNormBlock
 from gptkit.components.norm.layernorm import LayerNorm
 from gptkit.components.schedule.constant import ConstantSchedule
@@ -67,6 +68,18 @@ class DoubleBlock(PreNormBlock):
         self.again = parts.feed_forward(dims)
 
 
+class NormlessBlock(PreNormBlock):
+    def __init__(self, dims, parts):
+        parts = gptkit.interfaces.BlockParts(parts.attention, parts.feed_forward, lambda dims: torch.nn.Identity())
+        super().__init__(dims, parts)
+
+
+class OwnBlock(PreNormBlock):
+    def __init__(self, dims, parts):
+        own = gptkit.components.attention.naive.NaiveAttention
+        super().__init__(dims, gptkit.interfaces.BlockParts(own, parts.feed_forward, parts.norm))
+
+
 class DatalessSchedule(ConstantSchedule):
     def __init__(self, total):
         raise DataError("there is no data")
@@ -80,6 +93,8 @@ def gptkit_register(register):
     register("real", RealNorm)
     register("parallel", ParallelBlock)
     register("double", DoubleBlock)
+    register("normless", NormlessBlock)
+    register("own", OwnBlock)
     register("dataless", DatalessSchedule)
 """
 
@@ -165,6 +180,21 @@ def test_swapping_a_part_leaves_the_first_weights_of_all_others(
     )
     assert equal(before, after)
     assert len(before) > 10
+
+
+def test_a_block_that_does_without_a_part_that_the_recipe_names_is_refused(
+    assemble: Assemble,
+) -> None:
+    assembler = assemble("model.layer=[{ at = [1], block = 'own', attention = 'fused' }]")
+    with pytest.raises(
+        RecipeError, match=r"block.*'own' does not use the recipe's attention 'fused', which would"
+    ):
+        assembler.model(vocab_size=5)
+    # The model's last norm is the recipe's.
+    assert type(assemble("model.block=normless").model(vocab_size=5).norm).__name__ == "LayerNorm"
+    layer = "model.layer=[{ at = [0], block = 'normless', norm = 'rmsnorm' }]"
+    with pytest.raises(RecipeError, match="'normless' does not use the recipe's norm 'rmsnorm'"):
+        assemble(layer).model(vocab_size=5)
 
 
 def test_the_parts_of_a_layer_are_those_that_the_recipe_chose_for_it(assemble: Assemble) -> None:

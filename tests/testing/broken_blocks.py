@@ -1,6 +1,9 @@
 """Broken blocks."""
 
-from torch import Tensor
+from typing import Any
+
+import torch
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gptkit.components.block.pre_norm import PreNormBlock
@@ -78,6 +81,27 @@ class BlockThatDropsInEval(PreNormBlock):
         return F.dropout(super().forward(x, ctx), self.rate)
 
 
+class BlockOfItsOwn(PreNormBlock):
+    """Asks for nothing, and mixes positions by their running mean."""
+
+    def __init__(self, dims: Dims, parts: BlockParts) -> None:
+        nn.Module.__init__(self)
+        self.mix, self.own = nn.Linear(dims.n_embd, dims.n_embd), nn.Linear(dims.n_embd, dims.n_embd)
+
+    def forward(self, x: Tensor, ctx: AttentionContext = AttentionContext()) -> Tensor:
+        count = torch.arange(1, x.shape[1] + 1, device=x.device)[:, None]
+        return x + self.own(torch.tanh(self.mix(x).cumsum(dim=1) / count))
+
+
+class BlockWithAFeedForwardOfItsOwn(PreNormBlock):
+    def __init__(self, dims: Dims, parts: BlockParts) -> None:
+        super().__init__(dims, BlockParts(parts.attention, self.own, parts.norm))
+
+    @staticmethod
+    def own(dims: Dims) -> Any:
+        return nn.Sequential(nn.Linear(dims.n_embd, dims.n_embd), nn.Tanh())
+
+
 CAUGHT_BY: CaughtBy = {
     BlockWithoutContext: "uses_its_context honours_attn_mask cache_changes_nothing cache_keeps_positions",
     BlockThatSeesAll: "honours_attn_mask",
@@ -89,5 +113,7 @@ CAUGHT_BY: CaughtBy = {
     BlockThatReadsOn: "never_reads_the_future",
     BlockThatMixesRows: "rows_are_independent",
     BlockInPlace: "input_is_not_mutated",
+    BlockOfItsOwn: "uses_the_parts_it_is_given",
+    BlockWithAFeedForwardOfItsOwn: "uses_the_parts_it_is_given",
     BlockThatDropsInEval: "dropout_is_off_in_eval",
 }

@@ -24,39 +24,39 @@ class Mixing(LayerNorm):
 """
 
 
-def printed(directory: Path, line: str, *arguments: str) -> list[str]:
-    """Return what pytest prints of a test file with one line of `contract`."""
-    (directory / "test_mine.py").write_text(BAD_NORM + line)
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "--color=no", *arguments]
-    done = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
+@pytest.fixture(scope="module")
+def printed(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Return what pytest prints of a test file with a line of `contract`, and one that expects what fails."""
+    expected = {"positions_are_independent": "it mixes", "is_finite": "no"}
+    file = tmp_path_factory.mktemp("contract") / "test_mine.py"
+    lines = ["test_mine = contract(Mixing)", f"test_expected = contract(Mixing, expected_failures={expected})"]
+    file.write_text(BAD_NORM + "\n".join(lines))
+    chosen = ("-k", "positions_are_independent or is_finite]")
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "--color=no", *chosen]
+    done = subprocess.run(command, cwd=file.parent, capture_output=True, text=True, check=False)
     return done.stdout.splitlines()
 
 
-def test_one_line_is_a_test_for_each_promise(tmp_path: Path) -> None:
-    lines = printed(tmp_path, 'test_mine = contract("rmsnorm")', "--collect-only")
-    collected = [line for line in lines if "::" in line]
-    assert "test_mine.py::test_mine[positions_are_independent]" in collected
+def test_one_line_is_a_test_for_each_promise() -> None:
+    (mark,) = contract("rmsnorm").pytestmark  # type: ignore[attr-defined]
+    promises = [each.id for each in mark.args[1]]
+    assert "positions_are_independent" in promises
     # A norm without a reference makes no promise about one.
-    assert len(collected) == 24
-    assert not [line for line in collected if "reference" in line]
+    assert len(promises) == 24
+    assert not [promise for promise in promises if "reference" in promise]
 
 
-def test_a_broken_promise_fails_with_what_a_person_needs(tmp_path: Path) -> None:
-    lines = printed(tmp_path, "test_mine = contract(Mixing)", "-k", "positions_are_independent or is_finite]")
-    assert lines[-1].startswith("1 failed, 1 passed")
-    told = "\n".join(line.removeprefix("E").strip() for line in lines)
+def test_a_broken_promise_fails_with_what_a_person_needs(printed: list[str]) -> None:
+    assert printed[-1].startswith("2 failed, 1 passed")
+    told = "\n".join(line.removeprefix("E").strip() for line in printed)
     assert "positions_are_independent is broken: norm: Mixing (" in told
     assert "position 0 alone: off by" in told
     assert "to reproduce: gptkit.testing.reproduce(Mixing, 'positions_are_independent', '{\"B\": 1, " in told
 
 
-def test_an_expected_failure_is_strict(tmp_path: Path) -> None:
-    expected = {"positions_are_independent": "it mixes", "is_finite": "no"}
-    both = f"test_mine = contract(Mixing, expected_failures={expected})"
-    lines = printed(tmp_path, both, "-k", "positions_are_independent or is_finite]")
-    assert lines[-1].startswith("1 failed, ")
-    assert "1 xfailed" in lines[-1]
-    assert "[XPASS(strict)] no" in lines
+def test_an_expected_failure_is_strict(printed: list[str]) -> None:
+    assert "1 xfailed" in printed[-1]
+    assert "[XPASS(strict)] no" in printed
 
 
 @pytest.mark.parametrize(
@@ -76,6 +76,19 @@ def test_what_there_is_not(arguments: dict[str, str], told: str) -> None:
 def test_an_expected_failure_of_no_check() -> None:
     with pytest.raises(UsageError, match=r"has no check called 'is_finit'\. Did you mean 'is_finite'\?$"):
         contract(LayerNorm, expected_failures={"is_finit": "?"})
+
+
+def test_a_core_check_that_was_not_run_fails() -> None:
+    class Refusing(LayerNorm):
+        def forward(self, x):  # type: ignore[no-untyped-def]
+            raise NotImplementedError("not today")
+
+    (mark,) = (test := contract(Refusing, inputs=5)).pytestmark  # type: ignore[attr-defined]
+    checks = {each.id: each.values[0] for each in mark.args[1]}
+    with pytest.raises(AssertionError, match="is_finite was not run, so nothing is proven: norm: Refusing"):
+        test(checks["is_finite"])
+    with pytest.raises(pytest.skip.Exception, match="it refuses: not today"):
+        test(checks["input_is_not_mutated"])
 
 
 def test_reproduce_raises_what_the_law_raises() -> None:

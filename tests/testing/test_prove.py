@@ -1,12 +1,15 @@
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 from gptkit.components.norm.rmsnorm import RMSNorm
+from gptkit.testing.case import Case
 from gptkit.testing.checks import CHECKS
-from gptkit.testing.outcome import DoesNotApply, Refusal
-from gptkit.testing.prove import IN_VAIN, prove
+from gptkit.testing.outcome import DoesNotApply, Outcome, Refusal, Verdict, why_no_proof
+from gptkit.testing.prove import prove
 from gptkit.testing.subject import Subject
+from gptkit.testing.trial import IN_VAIN
 
 IS_FINITE = next(check for check in CHECKS if check.id == "is_finite")
 
@@ -19,6 +22,7 @@ IS_FINITE = next(check for check in CHECKS if check.id == "is_finite")
         (DoesNotApply, 0, "held", IN_VAIN + 1),
         # Another input may be accepted.
         (Refusal, 2 * IN_VAIN, "held", 3 * IN_VAIN),
+        (Refusal, 1000, "not run", 2 * 50),
     ],
 )
 def test_a_check_that_never_applies_is_tried_on_few_inputs(
@@ -34,4 +38,56 @@ def test_a_check_that_never_applies_is_tried_on_few_inputs(
     outcome = prove(replace(IS_FINITE, law=law), Subject(part=RMSNorm))
     assert outcome.verdict == verdict
     assert outcome.why == ("" if verdict == "held" else "no such thing")
-    assert len(seen) == tried if verdict == "not applicable" else len(seen) >= tried
+    assert len(seen) >= tried if verdict == "held" else len(seen) == tried
+    assert outcome.refused == (min(applies_from, tried) if error is Refusal else 0)
+
+
+def refusing(is_refused: Callable[[Case], bool]) -> Outcome:
+    """Return the outcome of a check on a part that refuses some inputs."""
+
+    def law(build: object, case: Case) -> None:
+        if is_refused(case):
+            raise Refusal("it refuses: not this")
+
+    return prove(replace(IS_FINITE, law=law), Subject(part=RMSNorm))
+
+
+@pytest.mark.parametrize(
+    ("is_refused", "unseen"),
+    [
+        (lambda case: case.T > 1, "more than one position"),
+        (lambda case: case.B > 1 or case.strided, "axes in reverse order in memory or more than one row"),
+    ],
+)
+def test_what_a_part_always_refuses_was_not_proven(is_refused: Callable[[Case], bool], unseen: str) -> None:
+    outcome = refusing(is_refused)
+    assert (outcome.verdict, outcome.why) == ("not run", f"never tried with {unseen}: it refuses: not this")
+    assert outcome.refused > 0
+
+
+def test_what_a_part_refuses_here_and_accepts_there_was_proven() -> None:
+    outcome = refusing(lambda case: case.T > 1 and case.B > 1)
+    assert (outcome.verdict, outcome.inputs) == ("held", 50)
+    assert outcome.refused > 0
+
+
+def outcome(verdict: Verdict, *, is_law: bool = True, is_core: bool = False) -> Outcome:
+    return Outcome("c", "it does", verdict, is_law=is_law, is_core=is_core)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "why"),
+    [
+        ([outcome("held")], ""),
+        ([outcome("held"), outcome("not run"), outcome("not applicable")], ""),
+        ([outcome("held"), outcome("broken")], "broken: c"),
+        ([outcome("not run"), outcome("not applicable")], "nothing held"),
+        ([outcome("held", is_law=False), outcome("not run")], "nothing held"),
+        ([outcome("held"), outcome("not run", is_core=True)], "not tried: c"),
+        ([outcome("held"), outcome("not applicable", is_core=True)], "not tried: c"),
+        ([outcome("held", is_law=False)], ""),
+        ([outcome("held", is_law=False), outcome("not run", is_law=False, is_core=True)], "not tried: c"),
+    ],
+)
+def test_what_is_a_proof(outcomes: list[Outcome], why: str) -> None:
+    assert why_no_proof(outcomes) == why

@@ -69,6 +69,12 @@ def uses_the_parts_it_is_given(build: Build[Block], case: Case) -> None:
 
     parts = BlockParts(*(partial(recorded, part) for part in (RunningMean, GeluFeedForward, LayerNorm)))
     block = build(case.dims(), parts=parts, **dict(case.options))
+    # A block may do without norms: the model's last norm is of the recipe's kind too.
+    for name, kind in (("attention", Attention), ("feed-forward", FeedForward)):
+        if not any(isinstance(part, kind) for part in built):
+            raise AssertionError(
+                f"it does not ask `parts` for its {name}: a recipe's would not be trained ({case})"
+            )
     given = {inner for part in built for inner in part.modules()}
     for name, module in block.named_modules():
         if isinstance(module, Attention | FeedForward | Norm) and module not in given:
