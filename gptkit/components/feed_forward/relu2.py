@@ -15,7 +15,9 @@ class Relu2FeedForward(TwoLayerFeedForward):
 
     def activate(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
         """Return max(x, 0)²."""
-        return F.relu(x).square()
+        kept = F.relu(x)
+        # On a CPU the gradient of `square` takes five times as long as that of a product.
+        return kept * kept
 
 
 @hookimpl
