@@ -37,6 +37,11 @@ class AttentionContext:
     cache: LayerCache | None = None
     attn_mask: Bool[Tensor, "..."] | None = None
 
+    @property
+    def rotates(self) -> bool:
+        """Whether the position rotates queries and keys; an attention that has none refuses it then."""
+        return self.position is not None and type(self.position).rotate is not Position.rotate
+
     def rotate(
         self, q: Float[Tensor, "B H T D"], k: Float[Tensor, "B K T D"]
     ) -> tuple[Float[Tensor, "B H T D"], Float[Tensor, "B K T D"]]:

@@ -26,6 +26,7 @@ class KVCache(LayerCache):
     ) -> tuple[Float[Tensor, "B H S D"], Float[Tensor, "B H S D"]]:
         """Write the keys and values of positions `start_pos`, `start_pos` + 1, …; return every slot."""
         slots = torch.arange(k.shape[2], device=k.device) + start_pos
-        self.keys.index_copy_(2, slots, k)
-        self.values.index_copy_(2, slots, v)
-        return self.keys, self.values
+        # Under autocast, keys come in another dtype than the weights that the cache was made like.
+        self.keys.index_copy_(2, slots, k.to(self.keys.dtype))
+        self.values.index_copy_(2, slots, v.to(self.values.dtype))
+        return self.keys.to(k.dtype), self.values.to(v.dtype)

@@ -15,7 +15,7 @@ from gptkit.testing.subject import Subject
 
 Law = Callable[..., None]
 
-LEVELS = ("1",)
+LEVELS = ("1", "2")
 DTYPES = ("float64", "float32", "bfloat16", "float16")
 
 
@@ -60,11 +60,28 @@ class Check:
 
 
 def check(
-    kinds: Iterable[str], law: Law, inputs: Inputs = cases, *, case: type[Input] = Case, **more: Any
+    kinds: Iterable[str],
+    law: Law,
+    inputs: Inputs = cases,
+    *,
+    case: type[Input] = Case,
+    when: str = "",
+    **more: Any,
 ) -> Check:
-    """Return the check of a law, named after it."""
+    """Return the check of a law, named after it.
+
+    Args:
+        when: What is special about the inputs, if another check has the same law: "large".
+    """
+    suffix, condition = (f"_when_{when}", f", when {when}") if when else ("", "")
     return Check(
-        id=law.__name__, promise=promise(law), law=law, kinds=tuple(kinds), inputs=inputs, case=case, **more
+        id=f"{law.__name__}{suffix}",
+        promise=f"{promise(law)}{condition}".replace("_", " "),
+        law=law,
+        kinds=tuple(kinds),
+        inputs=inputs,
+        case=case,
+        **more,
     )
 
 

@@ -20,6 +20,8 @@ from gptkit.testing.strategies import (
     bowls,
     broad_cases,
     far_cases,
+    huge_cases,
+    large_cases,
     long_cases,
     no_input,
     runs,
@@ -79,7 +81,7 @@ BLOCK = [
 MIXING = [
     check(MIXERS, laws.attention.never_reads_the_future, is_core=True),
     check(MIXERS, laws.attention.reads_the_past, broad_cases, share=0.2),
-    check(("attention",), laws.attention.constant_input_stays_constant, small_cases),
+    check(("attention",), laws.attention.constant_input_stays_constant, small_cases, only=(SoftmaxAttention,)),
     check(MIXERS, laws.attention.honours_attn_mask, small_cases),
     check(MIXERS, laws.attention.uses_its_context, broad_cases, share=0.2),
     check(MIXERS, laws.cache.cache_changes_nothing, small_cases),
@@ -155,6 +157,26 @@ CORPUS = [
     for law in (laws.corpus.gives_text, laws.corpus.gives_the_same_again, laws.corpus.keeps_validation_apart)
 ]
 
+LEVEL_2 = [
+    check(MODULES, laws.history.forgets_earlier_modes, broad_cases, share=0.2, level="2"),
+    check(MODULES, laws.history.follows_its_weights, broad_cases, share=0.2, level="2"),
+    check(MODULES, laws.history.depends_on_its_input_alone, broad_cases, share=0.2, level="2"),
+    check(MODULES, laws.module.rows_are_independent, large_cases, when="large", share=0.1, level="2"),
+    check(MODULES, laws.state.forgets_earlier_passes, large_cases, when="large", share=0.1, level="2"),
+    check(
+        ("feed_forward", "norm"),
+        laws.module.positions_are_independent,
+        large_cases,
+        when="large",
+        share=0.1,
+        level="2",
+    ),
+    check(MIXERS, laws.attention.never_reads_the_future, large_cases, when="large", share=0.2, level="2"),
+    check(MIXERS, laws.attention.never_reads_the_future, huge_cases, when="scores_are_huge", share=0.2, level="2"),
+    check(MIXERS, laws.cache.cache_changes_nothing, large_cases, when="large", share=0.05, level="2"),
+    check(MIXERS, laws.cache.decodes_under_autocast, small_cases, share=0.2, level="2"),
+]
+
 CHECKS = (
     *EVERY_MODULE,
     *EACH_POSITION_ALONE,
@@ -168,4 +190,5 @@ CHECKS = (
     *OPTIMIZER,
     *SCHEDULE,
     *CORPUS,
+    *LEVEL_2,
 )

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from gptkit.interfaces import Attention, AttentionContext, Block, LayerCache
 from gptkit.nn import SoftmaxAttention
-from gptkit.testing.accuracy import assert_as_accurate
+from gptkit.testing.accuracy import assert_as_accurate, floor
 from gptkit.testing.case import Build, Case
 from gptkit.testing.outcome import NotHere
 from gptkit.testing.references import Twin, twin_of
@@ -70,13 +70,22 @@ def sizes_of(exact: Results, twin: Twin, part: nn.Module, case: Case) -> Results
     """Return how large each result would be if nothing in it cancelled."""
     largest = {name: result.abs().max() for name, result in exact.items()}
     if not isinstance(part, Attention | Block):
-        return largest
+        return without_noise(largest)
     # A query that weighs one key alone passes almost no gradient back, and rounding errors dominate the rest. So a
     # size is at least what it is when each query sees only its own key.
     alone = twin.results(
         case, torch.float64, AttentionContext(attn_mask=torch.eye(case.T, dtype=torch.bool, device=case.device))
     )
-    least = {name: result.abs().max() for name, result in alone.items()}
-    # A weight that only moves scores gets no gradient then: the largest of the other results counts for it.
-    most = max(least.values())
-    return {name: torch.maximum(size, least[name] if least[name] else most) for name, size in largest.items()}
+    # A weight that only moves scores gets no gradient then.
+    least = without_noise({name: result.abs().max() for name, result in alone.items()})
+    return {name: torch.maximum(size, least[name]) for name, size in without_noise(largest).items()}
+
+
+def without_noise(sizes: Results) -> Results:
+    """Return sizes, with the largest of all in place of those that are rounding errors of zero.
+
+    The gradient of a key's bias, of what scores one key alone and of the gain of one channel's LayerNorm is zero.
+    """
+    most = max(sizes.values())
+    is_noise = {name: size <= floor(torch.float64) * most for name, size in sizes.items()}
+    return {name: most if is_noise[name] else size for name, size in sizes.items()}

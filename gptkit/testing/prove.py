@@ -100,7 +100,7 @@ def where(error: BaseException, subject: Subject) -> Iterator[str]:
         yield f"raised at {file}:{lines[-1]}"
 
 
-def checks_of(subject: Subject, level: str = LEVELS[0]) -> list[Check]:
+def checks_of(subject: Subject, level: str = LEVELS[-1]) -> list[Check]:
     """Return the checks of the subject's kind, up to a level of the contract.
 
     Raises:

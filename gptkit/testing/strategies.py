@@ -18,6 +18,7 @@ Inputs = Callable[[Subject], st.SearchStrategy[Any]]
 # One token, primes, and lengths on both sides of kernels' block sizes.
 TIMES = (1, 2, 3, 5, 7, 8, 13, 16, 16, 17, 31, 32, 33)
 LONG_TIMES = (64, 65, 127, 128, 129)
+LARGE_TIMES = (65, 100, 129)
 EARLIER = (0, 0, 0, 1, 2, 5, 16, 19)
 FAR_EARLIER = (255, 1023, 2047)
 MASK_AXES = (None, None, "T S", "B 1 T S", "1 H T S", "B H T S")
@@ -59,6 +60,17 @@ def broad_cases(subject: Subject, **given: st.SearchStrategy[Any]) -> st.SearchS
     """Return a strategy of several tokens and channels, for checks that mean nothing with fewer."""
     sizes = [(H, D) for H, D in subject.sizes if D >= 2 and 4 <= H * D <= 66] or subject.sizes
     return cases(subject, sizes, **({"B": st.integers(2, 3), "T": st.integers(3, 9)} | given))
+
+
+def large_cases(subject: Subject, **given: st.SearchStrategy[Any]) -> st.SearchStrategy[Case]:
+    """Return a strategy of many heads and of more tokens than one tile of a kernel or chunk of a loop holds."""
+    sizes = subject.large_sizes or subject.sizes
+    return cases(subject, sizes, **({"B": st.integers(1, 2), "T": st.sampled_from(LARGE_TIMES)} | given))
+
+
+def huge_cases(subject: Subject, **given: st.SearchStrategy[Any]) -> st.SearchStrategy[Case]:
+    """Return a strategy of inputs so large that scores are millions, and a mask of -10,000 hides nothing."""
+    return broad_cases(subject, **({"scale": st.floats(1e3, 1e4)} | given))
 
 
 def attended_cases(

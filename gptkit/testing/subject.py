@@ -4,7 +4,7 @@ import inspect
 import json
 import shlex
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +21,7 @@ from gptkit.testing.stand_in_parts import PLAIN_PARTS, PositionPass
 
 # Head widths: those that kernels often get wrong, and those that they are made for. A part may support only some.
 WIDTHS = (1, 2, 3, 4, 5, 7, 8, 16, 33, 32, 64, 128)
-HEADS = (1, 2, 3, 6)
+HEADS, MANY_HEADS = (1, 2, 3, 6), (8, 12)
 # Modules that can be imported only where there is an accelerator.
 ACCELERATOR_MODULES = ("triton", "flash_attn", "cupy")
 
@@ -82,24 +82,34 @@ class Subject:
     @cached_property
     def sizes(self) -> list[tuple[int, int]]:
         """Pairs of a number of heads and a head width for which the part can be built."""
-        sizes: list[tuple[int, int]] = []
-        refusal = DoesNotApply("")
-        for D in WIDTHS:
-            for H in HEADS:
-                try:
-                    with torch.device("meta"):
-                        self.build(dims_of(H, D))
-                    sizes.append((H, D))
-                except NotHere:
-                    raise
-                except DoesNotApply as error:
-                    refusal = error
-                # Any other error is left for a check to report.
-                except Exception:
-                    sizes.append((H, D))
+        tried = [(H, D) for D in WIDTHS for H in HEADS]
+        sizes, refusal = self.buildable(tried)
         if not sizes:
-            raise Refusal(f"it can be built for none of the sizes that were tried: {refusal.reason}")
+            raise Refusal(f"it can be built for none of the sizes that were tried: {refusal}")
         return sizes
+
+    @cached_property
+    def large_sizes(self) -> list[tuple[int, int]]:
+        """Pairs of a large number of heads and a narrow width for which the part can be built; may be empty."""
+        narrowest = sorted({D for _, D in self.sizes})[:3]
+        return self.buildable([(H, D) for D in narrowest for H in MANY_HEADS])[0]
+
+    def buildable(self, sizes: Iterable[tuple[int, int]]) -> tuple[list[tuple[int, int]], str]:
+        """Return the sizes that the part does not refuse, and why it refuses the last of the others."""
+        accepted, reason = [], ""
+        for H, D in sizes:
+            try:
+                with torch.device("meta"):
+                    self.build(dims_of(H, D))
+                accepted.append((H, D))
+            except NotHere:
+                raise
+            except DoesNotApply as error:
+                reason = error.reason
+            # Any other error is left for a check to report.
+            except Exception:
+                accepted.append((H, D))
+        return accepted, reason
 
     @cached_property
     def variations(self) -> dict[str, list[int]]:

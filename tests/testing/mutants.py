@@ -2,6 +2,7 @@
 
 from tests.testing import (
     broken_arithmetic,
+    broken_at_length,
     broken_attends,
     broken_attentions,
     broken_blocks,
@@ -9,6 +10,7 @@ from tests.testing import (
     broken_data,
     broken_feed_forwards,
     broken_graphs,
+    broken_histories,
     broken_kernels,
     broken_modules,
     broken_optimizers,
@@ -31,6 +33,8 @@ TABLES = (
     broken_optimizers,
     broken_schedules,
     broken_graphs,
+    broken_histories,
+    broken_at_length,
     subtle_attentions,
     subtle_modules,
     subtle_data,

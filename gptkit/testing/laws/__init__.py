@@ -9,6 +9,7 @@ from gptkit.testing.laws import (
     corpus as corpus,
     dropout as dropout,
     gradient as gradient,
+    history as history,
     limit as limit,
     module as module,
     number as number,

@@ -65,6 +65,9 @@ def uses_its_context(build: Build[Attention | Block], case: Case) -> None:
     plain = part(x)
     rotated, later = (part(x, AttentionContext(start_pos, position)) for start_pos in (0, 2))
     if rotated.equal(plain):
-        raise AssertionError(f"the output is the same with a position that rotates queries and keys ({case})")
+        raise AssertionError(
+            "the output is the same with a position that rotates queries and keys: apply `ctx.rotate`, or raise "
+            f"NotImplementedError if `ctx.rotates` ({case})"
+        )
     if later.equal(rotated):
         raise AssertionError(f"the output is the same whatever `start_pos` is ({case})")

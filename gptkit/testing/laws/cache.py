@@ -11,6 +11,7 @@ from torch import Tensor
 from gptkit.interfaces import Attention, AttentionContext, Block, LayerCache, Position
 from gptkit.testing.accuracy import assert_equal
 from gptkit.testing.case import Build, Case
+from gptkit.testing.laws.number import COARSE, assert_near_to_double
 from gptkit.testing.laws.state import uninitialised_is_nan
 from gptkit.testing.stand_in_parts import PositionByScale
 from gptkit.testing.weights import draw_weights
@@ -49,6 +50,20 @@ def assert_decodes(
                 x[:, start:end], AttentionContext(start_pos, position, cache, cached_mask(start, end, case))
             )
             assert_equal(found, whole[:, start:end], f"positions {start} to {end - 1}, decoded with a cache", case)
+
+
+def decodes_under_autocast(build: Build[Attention | Block], case: Case) -> None:
+    """Assert that decoding with a cache works under autocast to bfloat16."""
+    case = replace(case, dtype=torch.float32, scale=max(case.scale, 1.0))
+    part, x = case.build(build), case.x()
+    draw_weights(part, case)
+    cache, found = part.new_cache(case.B, slots_of(case)), []
+    with torch.no_grad(), torch.autocast(case.device.type, torch.bfloat16):
+        for start, end in passes(case.T):
+            found.append(
+                part(x[:, start:end], AttentionContext(start, None, cache, cached_mask(start, end, case)))
+            )
+    assert_near_to_double(torch.cat(found, dim=1), part, x, COARSE, replace(case, dtype=torch.bfloat16))
 
 
 def caches_are_apart(build: Build[Attention | Block], case: Case) -> None:

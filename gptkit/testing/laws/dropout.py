@@ -12,6 +12,7 @@ from gptkit.testing.accuracy import assert_equal, assert_same, floor
 from gptkit.testing.case import Build, Case
 from gptkit.testing.laws.attend import one_channel_a_key, weights_of
 from gptkit.testing.outcome import DoesNotApply
+from gptkit.testing.weights import draw_weights
 
 # How many standard deviations a mean may be off. Fewer than one in a million correct means is.
 DEVIATIONS = 6
@@ -27,6 +28,7 @@ def dropout_is_off_in_eval(build: Build[nn.Module], case: Case) -> None:
 def dropout_follows_the_seed(build: Build[nn.Module], case: Case) -> None:
     """Assert that the same seed drops the same elements, and another seed drops others."""
     part, x = case.build(build, dropout=0.5).train(), case.x()
+    draw_weights(part, case)
     first, again, other = (seeded_pass(part, x, case, seed) for seed in ("one seed", "one seed", "another"))
     assert_same(again, first, "a second pass with the same seed", case)
     if first.equal(other):
