@@ -1,19 +1,18 @@
 """Grouped-query attention: several query heads share one key/value head."""
 
-import math
 from collections.abc import Mapping, Sequence
 
 import torch
-from einops import rearrange, repeat
+from einops import rearrange
 from jaxtyping import Float
 from pydantic import PositiveInt
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 import gptkit
 from gptkit.hookspecs import Register
 from gptkit.interfaces import Attention, AttentionContext, Dims, HasPackedWeights, HasReference
-from gptkit.nn import Dropout, KVCache, Linear, causal_mask
+from gptkit.nn import Dropout, KVCache, Linear, RepeatedKeys, causal_mask
 
 
 class GroupedQueryAttention(Attention, HasPackedWeights, HasReference):
@@ -73,34 +72,10 @@ class GroupedQueryAttention(Attention, HasPackedWeights, HasReference):
         heads = (self.dims.n_head, self.kv_heads, self.kv_heads)
         return {self.qkv.weight: [each * self.dims.head_width for each in heads]}
 
-    def reference(self) -> "RepeatedKeys":
+    def reference(self) -> RepeatedKeys:
         """Build ordinary attention that repeats each key and value for the query heads that share it."""
         biases = {"qkv_bias": self.qkv.bias is not None, "out_bias": self.out.bias is not None}
         return RepeatedKeys(self.dims, kv_heads=self.kv_heads, **biases)
-
-
-class RepeatedKeys(nn.Module):
-    """The reference: query head h attends to key head h // (n_head / kv_heads)."""
-
-    def __init__(self, dims: Dims, *, kv_heads: int, qkv_bias: bool, out_bias: bool) -> None:
-        super().__init__()
-        self.dims, self.kv_heads = dims, kv_heads
-        self.qkv = Linear(dims.n_embd, (dims.n_head + 2 * kv_heads) * dims.head_width, bias=qkv_bias)
-        self.out = Linear(dims.n_embd, dims.n_embd, bias=out_bias)
-
-    def forward(
-        self, x: Float[Tensor, "B T C"], ctx: AttentionContext = AttentionContext()
-    ) -> Float[Tensor, "B T C"]:
-        """Return the attention output."""
-        heads = rearrange(self.qkv(x), "B T (heads D) -> B heads T D", D=self.dims.head_width)
-        q, k, v = heads.split((self.dims.n_head, self.kv_heads, self.kv_heads), dim=1)
-        group = self.dims.n_head // self.kv_heads
-        k, v = (repeat(x, "B K T D -> B (K group) T D", group=group) for x in (k, v))  # (B, H, T, D)
-        q, k = ctx.rotate(q, k)
-        attn_mask = causal_mask(q, k) if ctx.attn_mask is None else ctx.attn_mask
-        scores = q @ k.mT / math.sqrt(q.shape[3])  # (B, H, T, T)
-        y = scores.masked_fill(~attn_mask, -math.inf).softmax(dim=-1) @ v  # (B, H, T, D)
-        return self.out(rearrange(y, "B H T D -> B T (H D)"))
 
 
 @gptkit.hookimpl

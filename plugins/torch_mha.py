@@ -2,43 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 
-import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
 import gptkit
 from gptkit.components.attention.naive import NaiveAttention
 from gptkit.hookspecs import Register
-from gptkit.interfaces import (
-    Attention,
-    AttentionContext,
-    Dims,
-    HasPackedWeights,
-    HasReference,
-    LayerCache,
-    Position,
-)
-from gptkit.nn import Dropout, Linear, causal_mask
-
-
-class InputCache(LayerCache):
-    """A cache of layer inputs instead of keys and values, for a module that projects those itself.
-
-    Slot i holds position i. Slots not yet written hold zeros; the caller's `attn_mask` must hide them.
-
-    Args:
-        like: A tensor of the dtype and on the device that the cache is to have.
-    """
-
-    def __init__(self, batch_size: int, length: int, n_embd: int, *, like: Tensor) -> None:
-        self.inputs = like.new_zeros(batch_size, 1, length, n_embd)
-
-    def update(
-        self, k: Float[Tensor, "B H T D"], v: Float[Tensor, "B H T D"], start_pos: int | Int[Tensor, ""]
-    ) -> tuple[Float[Tensor, "B H S D"], Float[Tensor, "B H S D"]]:
-        """Write the inputs, passed as one head of keys; return every slot, as keys and as values."""
-        self.inputs.index_copy_(2, torch.arange(k.shape[2], device=k.device) + start_pos, k)
-        return self.inputs, self.inputs
+from gptkit.interfaces import Attention, AttentionContext, Dims, HasPackedWeights, HasReference
+from gptkit.nn import Dropout, InputCache, Linear, causal_mask
 
 
 class TorchMHAttention(Attention, HasPackedWeights, HasReference):
@@ -74,7 +45,7 @@ class TorchMHAttention(Attention, HasPackedWeights, HasReference):
         Raises:
             NotImplementedError: If the position rotates queries and keys.
         """
-        if ctx.position is not None and type(ctx.position).rotate is not Position.rotate:
+        if ctx.rotates:
             raise NotImplementedError(
                 f"{type(ctx.position).__name__} rotates queries and keys, and torch.nn.MultiheadAttention makes "
                 "them inside, where it cannot: choose a position that adds to embeddings, such as 'learned', or "

@@ -36,6 +36,14 @@ def check(
     only: Annotated[
         list[str] | None, typer.Option("--only", metavar="CHECK", help="Run only this check; may be repeated.")
     ] = None,
+    expected: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--expect-failure",
+            metavar="CHECK=REASON",
+            help="Let this check fail, for a reason; an error if it holds. May be repeated.",
+        ),
+    ] = None,
     case: Annotated[
         str | None, typer.Option(metavar="JSON", help="Run on this input only, as printed with a failure.")
     ] = None,
@@ -47,7 +55,7 @@ def check(
     A promise is held, broken, or was not tried for the reason that is printed.
     """
     from gptkit.testing.examine import Examined, outcomes
-    from gptkit.testing.outcome import DEEP, ORDINARY
+    from gptkit.testing.outcome import DEEP, ORDINARY, as_expected
     from gptkit.testing.prove import checks_of
     from gptkit.tuning.machine import choose_device
 
@@ -60,8 +68,9 @@ def check(
         raise UsageError(f"--device {device}: {error}") from error
     examined, subjects = parts_of(target, settings or [], plugins or [], torch_device, trust_plugins=trust_plugins)
     checks = [checks_of(subject) for subject in subjects]
+    known = sorted({check.id for each in checks for check in each})
+    reasons = reasons_of(expected or [], known)
     if only:
-        known = sorted({check.id for each in checks for check in each})
         checks = [[check for check in each if check.id in only] for each in checks]
         if not any(checks):
             near = did_you_mean(only[0], known)
@@ -69,10 +78,29 @@ def check(
     depth = replace(DEEP if deep else ORDINARY, seed=seed)
     for subject, chosen in zip(subjects, checks, strict=True):
         if chosen:
-            examined.append(Examined(subject.title, outcomes(subject, chosen, depth, case)))
+            found = (as_expected(outcome, reasons) for outcome in outcomes(subject, chosen, depth, case))
+            examined.append(Examined(subject.title, found))
     proofs = (print_json if as_json else print_table)(examined)
     if not subjects or not all(proofs):
         raise typer.Exit(1)
+
+
+def reasons_of(expected: list[str], known: list[str]) -> dict[str, str]:
+    """Return why each check is expected to fail, by its id.
+
+    Raises:
+        UsageError: If there is no such check, or no reason.
+    """
+    reasons = {}
+    for text in expected:
+        check, _, reason = text.partition("=")
+        if check not in known:
+            near = did_you_mean(check, known)
+            raise UsageError(f"--expect-failure {text}: no check is called '{check}'.{near}")
+        if not reason.strip():
+            raise UsageError(f"--expect-failure {text}: say why, as {check}=REASON")
+        reasons[check] = reason.strip()
+    return reasons
 
 
 def parts_of(
@@ -115,28 +143,36 @@ def print_table(examined: "list[Examined]") -> list[bool]:
     seconds, unproven = 0.0, []
     for each in examined:
         print(each.title)
-        outcomes = []
+        outcomes: list[Outcome] = []
+        causes: dict[str, str] = {}
         for outcome in each.outcomes:
-            print("\n".join(format_outcome(outcome)), flush=True)
+            earlier = causes.setdefault(outcome.cause, outcome.check) if outcome.cause else outcome.check
+            print("\n".join(format_outcome(outcome, earlier)), flush=True)
             outcomes.append(outcome)
         found.update(outcome.verdict for outcome in outcomes)
         seconds += sum(outcome.seconds for outcome in outcomes)
         unproven.append(why_no_proof(outcomes))
-    counts = (f"{found[verdict]} {verdict}" for verdict in ("held", "broken", "not run", "not applicable"))
-    print(f"{', '.join(counts)}; {seconds:.1f} s")
+    shown = ("held", "broken", *(["expected"] if found["expected"] else []), "not run", "not applicable")
+    print(f"{', '.join(f'{found[verdict]} {verdict}' for verdict in shown)}; {seconds:.1f} s")
     for each, why in zip(examined, unproven, strict=True):
         if why:
             print(f"no proof of {each.title.partition(':')[0]}: {why}")
     return [not why for why in unproven]
 
 
-def format_outcome(outcome: "Outcome") -> list[str]:
-    """Return the lines of one check's outcome."""
+def format_outcome(outcome: "Outcome", earlier: str) -> list[str]:
+    """Return the lines of one check's outcome.
+
+    Args:
+        earlier: The first check that is broken for the same cause.
+    """
     row = f"  {outcome.verdict:<15} {outcome.check:<42}"
     if outcome.verdict == "held":
         inputs = "1 input" if outcome.inputs == 1 else f"{outcome.inputs} inputs"
         refused = f"  {outcome.refused} refused" if outcome.refused else ""
         return [f"{row} {inputs:>10} {outcome.seconds:>6.1f} s{refused}"]
+    if outcome.verdict == "broken" and earlier != outcome.check:
+        return [f"{row} as {earlier}: {outcome.cause}"]
     first, *others = outcome.why.splitlines()
     if outcome.verdict == "broken":
         return [row.rstrip(), *(f"      {line}" for line in (first, *others))]

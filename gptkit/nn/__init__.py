@@ -6,8 +6,10 @@ Imports `interfaces` and torch; knows no recipe and no registry. Plugin authors 
 from gptkit.interfaces import BlockParts
 from gptkit.nn.dropout import Dropout
 from gptkit.nn.feed_forward import TwoLayerFeedForward
+from gptkit.nn.input_cache import InputCache
 from gptkit.nn.kv_cache import KVCache
 from gptkit.nn.layers import Embedding, Linear
+from gptkit.nn.repeated_keys import RepeatedKeys
 from gptkit.nn.softmax_attention import SoftmaxAttention, batched_attention, causal_mask, sdpa
 from gptkit.nn.tiled_attention import attention_in_tiles
 
@@ -15,8 +17,10 @@ __all__ = [
     "BlockParts",
     "Dropout",
     "Embedding",
+    "InputCache",
     "KVCache",
     "Linear",
+    "RepeatedKeys",
     "SoftmaxAttention",
     "TwoLayerFeedForward",
     "attention_in_tiles",

@@ -1,10 +1,10 @@
 """How many inputs a check tries, what its outcome is, and why it may not apply."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
-Verdict = Literal["held", "broken", "not applicable", "not run"]
+Verdict = Literal["held", "broken", "expected", "not applicable", "not run"]
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class Outcome:
         refused: Number of inputs that the part refused.
         is_law: Whether the check is of the part itself, and not of how it is loaded.
         is_core: Whether nothing is proven where this was not tried.
+        cause: What the part's own line raised, and where; empty if a law found fault or nothing is broken.
     """
 
     check: str
@@ -49,6 +50,22 @@ class Outcome:
     refused: int = 0
     is_law: bool = True
     is_core: bool = False
+    cause: str = ""
+
+
+def as_expected(outcome: Outcome, reasons: Mapping[str, str]) -> Outcome:
+    """Return an outcome as "expected" if it is broken for a reason that is given by its check, and broken if not.
+
+    Args:
+        reasons: Why a check is expected to fail, by its id.
+    """
+    if not (reason := reasons.get(outcome.check)):
+        return outcome
+    if outcome.verdict == "broken":
+        return replace(outcome, verdict="expected", why=reason)
+    if outcome.verdict == "held":
+        return replace(outcome, verdict="broken", why=f"it holds, and was expected to fail: {reason}")
+    return outcome
 
 
 def why_no_proof(outcomes: Sequence[Outcome]) -> str:
@@ -58,7 +75,8 @@ def why_no_proof(outcomes: Sequence[Outcome]) -> str:
     laws = [outcome for outcome in outcomes if outcome.is_law]
     if laws and not any(outcome.verdict == "held" for outcome in laws):
         return "nothing held"
-    untried = [outcome.check for outcome in outcomes if outcome.is_core and outcome.verdict != "held"]
+    tried = ("held", "expected")
+    untried = [outcome.check for outcome in outcomes if outcome.is_core and outcome.verdict not in tried]
     return f"not tried: {', '.join(untried)}" if untried else ""
 
 

@@ -33,7 +33,7 @@ def prove(check: Check, subject: Subject, depth: Depth = ORDINARY, case: str | N
     began, trial = time.perf_counter(), Trial(check, subject)
     verdict: Verdict = "held"
     failure: Exception | None = None
-    why = ""
+    why = cause = ""
     try:
         if given_case is None:
             trial.search(depth)
@@ -47,6 +47,8 @@ def prove(check: Check, subject: Subject, depth: Depth = ORDINARY, case: str | N
         verdict, why = "not applicable", error.reason
     except Exception as error:
         verdict, why, failure = "broken", report(trial, error), error
+        place = "".join(where(error, subject))
+        cause = f"{type(error).__name__} {place}" if place and not is_raised_by_a_law(error) else ""
     seconds = time.perf_counter() - began
     return Outcome(
         check.id,
@@ -58,6 +60,7 @@ def prove(check: Check, subject: Subject, depth: Depth = ORDINARY, case: str | N
         failure,
         len(trial.refusals),
         is_core=check.is_core,
+        cause=cause,
     )
 
 

@@ -51,7 +51,7 @@ def written(tmp_path: Path) -> Written:
 def row(outcome: Outcome, check: str) -> str:
     """Return what the table says of the first part's check, in one line."""
     found = re.findall(
-        rf"^ +(?:held|broken|not run|not applicable) +{check}\b.*(?:\n {{6}}.*)*", outcome.out, re.M
+        rf"^ +(?:held|broken|expected|not run|not applicable) +{check}\b.*(?:\n {{6}}.*)*", outcome.out, re.M
     )
     return re.sub(r"\s+", " ", found[0]).strip()
 
@@ -137,6 +137,11 @@ def test_a_class_that_inherits_no_interface(gptkit: Gptkit, written: Written) ->
         ("x.float()", "keeps_shape_and_dtype", "the output: found torch.float32"),
         ("[x]", "keeps_shape_and_dtype", "the output is a list, not a tensor"),
         ("x / 0", "is_finite", "the output is"),
+        (
+            "torch.nn.functional.layer_norm(x.float(), x.shape[-1:]).to(x.dtype) * self.norm.weight",
+            "gradients_are_right",
+            "it computes in a lower precision than its float64 input",
+        ),
         ("self.nothing(x)", "is_finite", "AttributeError: 'Mine' object has no attribute 'nothing'"),
         ("__import__('sys').exit(3)", "is_finite", "it calls sys.exit(3)"),
     ],
@@ -283,6 +288,41 @@ class Mine(LayerNorm):
     assert re.fullmatch(r"held is_finite 50 inputs \d+\.\d s [1-9]\d* refused", row(outcome, "is_finite"))
 
 
+def test_a_cause_is_told_once(gptkit: Gptkit, written: Written) -> None:
+    body = """
+class Mine(LayerNorm):
+    def forward(self, x):
+        if x.shape[1] == 1:
+            raise RuntimeError(f"not {len(x)}")
+        return super().forward(x)
+"""
+    file = written(body)
+    only = ("--only", "is_finite", "--only", "rows_are_independent", "--only", "keeps_shape_and_dtype")
+    outcome = gptkit("check", "mine", "--plugin", str(file), *only)
+    assert outcome.code == 1
+    assert outcome.out.count("to reproduce") == 1
+    cause = f"RuntimeError raised at {file}:{line_of(file, 'raise')}"
+    assert row(outcome, "is_finite") == f"broken is_finite as keeps_shape_and_dtype: {cause}"
+    assert row(outcome, "rows_are_independent") == f"broken rows_are_independent as keeps_shape_and_dtype: {cause}"
+
+
+def test_a_failure_that_is_expected_is_no_failure_and_its_absence_is_one(gptkit: Gptkit, written: Written) -> None:
+    body = "class Mine(LayerNorm):\n    def forward(self, x):\n        return super().forward(x) + x.mean(1, True)"
+    file = written(body)
+    asked = ("check", "mine", "--plugin", str(file), "--only", "positions_are_independent", "--only", "is_finite")
+    assert gptkit(*asked).code == 1
+    mixes = ("--expect-failure", "positions_are_independent=it mixes")
+    outcome = gptkit(*asked, *mixes)
+    assert (outcome.code, row(outcome, "positions_are_independent")) == (
+        0,
+        "expected positions_are_independent it mixes",
+    )
+    assert "1 held, 0 broken, 1 expected, 0 not run" in outcome.out
+    outcome = gptkit(*asked, *mixes, "--expect-failure", "is_finite=no")
+    assert outcome.code == 1
+    assert row(outcome, "is_finite") == "broken is_finite it holds, and was expected to fail: no"
+
+
 def test_a_part_that_fails_with_a_path_is_reported(gptkit: Gptkit, written: Written) -> None:
     body = """
 from pathlib import Path
@@ -399,6 +439,16 @@ def test_an_option_is_given_as_a_recipe_would(gptkit: Gptkit) -> None:
         ),
         (("text",), 2, "'text' needs path: Path: give it with --set NAME=VALUE\n"),
         (("mine.py", "--set", "x=1"), 2, "--set gives options to one part: gptkit check NAME --plugin FILE --set"),
+        (
+            (*RELU, "--expect-failure", "is_finit=?"),
+            2,
+            "--expect-failure is_finit=?: no check is called 'is_finit'.",
+        ),
+        (
+            (*RELU, "--expect-failure", "is_finite"),
+            2,
+            "--expect-failure is_finite: say why, as is_finite=REASON\n",
+        ),
         ((*RELU, "--device", "cuda:9"), 2, "--device cuda:9: this machine has no device 'cuda:9'. It has: "),
         ((*RELU, "--device", "gpu"), 2, "--device gpu: PyTorch knows no device 'gpu'."),
         ((*RELU, "--case", '{"Q": 1}'), 2, '--case {"Q": 1}: an input is a JSON object of B, H, T, D, earlier, '),
