@@ -54,11 +54,15 @@ def check(
 
     A promise is held, broken, or was not tried for the reason that is printed.
     """
+    import torch
+
     from gptkit.testing.examine import Examined, outcomes
     from gptkit.testing.outcome import DEEP, ORDINARY, as_expected
     from gptkit.testing.prove import checks_of
     from gptkit.tuning.machine import choose_device
 
+    # Inputs are small: threads would wait for one another, on a busy machine for seconds.
+    torch.set_num_threads(1)
     target = recipe_or_part(target, plugins or [])
     if settings and Path(target).suffix in (".py", ".toml"):
         raise UsageError("--set gives options to one part: gptkit check NAME --plugin FILE --set OPTION=VALUE")
