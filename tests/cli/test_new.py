@@ -10,6 +10,7 @@ import pytest
 import tomli
 
 from gptkit.interfaces import KINDS
+from gptkit.testing.check import LEVELS
 
 Gptkit = Callable[..., Any]
 
@@ -89,7 +90,8 @@ def test_a_package_has_the_part_its_entry_point_a_test_and_a_recipe(
     project = tomli.loads((folder / "pyproject.toml").read_text())
     assert project["project"]["name"] == "gptkit-zebra-2"
     assert project["project"]["entry-points"] == {"gptkit": {"zebra_2": "gptkit_zebra_2"}}
-    assert 'test_zebra_2 = contract("zebra_2")' in (folder / "tests/test_contract.py").read_text()
+    proof = (folder / "tests/test_contract.py").read_text()
+    assert f'test_zebra_2 = contract("zebra_2", level="{LEVELS[-1]}")' in proof
     assert "plugins" not in tomli.loads((folder / "zebra_2.toml").read_text())
     for name in written(folder):
         assert not re.search(r"mine\b|Mine[A-Z]|KIND", (folder / name).read_text(encoding="utf-8")), name

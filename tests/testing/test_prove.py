@@ -2,6 +2,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from hypothesis import strategies as st
 
 from gptkit.components.norm.rmsnorm import RMSNorm
 from gptkit.testing.case import Case
@@ -9,7 +10,7 @@ from gptkit.testing.checks import CHECKS
 from gptkit.testing.outcome import DoesNotApply, Outcome, Refusal, Verdict, why_no_proof
 from gptkit.testing.prove import prove
 from gptkit.testing.subject import Subject
-from gptkit.testing.trial import IN_VAIN
+from gptkit.testing.trial import IN_VAIN, REFUSED_AT_LEAST
 
 IS_FINITE = next(check for check in CHECKS if check.id == "is_finite")
 
@@ -69,6 +70,26 @@ def test_what_a_part_refuses_here_and_accepts_there_was_proven() -> None:
     outcome = refusing(lambda case: case.T > 1 and case.B > 1)
     assert (outcome.verdict, outcome.inputs) == ("held", 50)
     assert outcome.refused > 0
+
+
+@pytest.mark.parametrize(("error", "least"), [(DoesNotApply, 50), (Refusal, 1234)])
+def test_a_failure_is_not_hidden_by_what_does_not_apply_while_it_is_shrunk(
+    error: type[DoesNotApply], least: int
+) -> None:
+    sizes = st.integers(1, 10_000)
+    drawn = st.builds(Case, B=sizes, T=sizes, seed=sizes)
+    inapplicable = 0
+
+    def law(build: object, case: Case) -> None:
+        nonlocal inapplicable
+        if min(case.B, case.T, case.seed) < least:
+            inapplicable += 1
+            raise error("no such thing")
+        raise AssertionError("it is wrong")
+
+    outcome = prove(replace(IS_FINITE, law=law, inputs=lambda subject: drawn), Subject(part=RMSNorm))
+    assert (outcome.verdict, outcome.why.splitlines()[0]) == ("broken", "it is wrong")
+    assert inapplicable > (IN_VAIN if error is DoesNotApply else REFUSED_AT_LEAST)
 
 
 def outcome(verdict: Verdict, *, is_law: bool = True, is_core: bool = False) -> Outcome:

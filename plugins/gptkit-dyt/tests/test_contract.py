@@ -2,4 +2,4 @@
 
 from gptkit.testing import contract
 
-test_dyt = contract("dyt")
+test_dyt = contract("dyt", level="2")
