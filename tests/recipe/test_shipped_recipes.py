@@ -73,3 +73,20 @@ def test_modern_has_other_furniture() -> None:
         "optimizer": "muon",
         "schedule": "wsd",
     }.items()
+
+
+def test_cpu_3m_has_what_pays_in_three_minutes() -> None:
+    recipe = resolved("cpu_3m")
+    assert (
+        parts_of(recipe).items()
+        >= {
+            "feed_forward": "relu2",
+            "norm": "rmsnorm",
+            "position": "rope",
+            "corpus": "tiny_shakespeare",
+            "optimizer": "muon",
+            "schedule": "wsd",
+        }.items()
+    )
+    assert recipe.layers[0]["attention"].options["qk_norm"] is True
+    assert (recipe.sizes["n_layer"], recipe.sizes["block_size"], recipe.train.batch_size) == (3, 128, 8)
