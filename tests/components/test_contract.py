@@ -11,6 +11,7 @@ from torch import nn
 
 from gptkit.registry.loader import Plugins
 from gptkit.testing import contract
+from gptkit.testing.check import LEVELS
 
 README = Path(__file__).parents[2] / "README.md"
 # Few, because each run draws new inputs.
@@ -20,9 +21,11 @@ OPTIONS = {("corpus", "text"): {"path": README}}
 
 ENTRIES = {f"{entry.kind}_{entry.name}": entry for entry in Plugins().registry}
 for title, entry in ENTRIES.items():
-    globals()[f"test_{title}"] = contract(entry.part, options=OPTIONS.get((entry.kind, entry.name)), inputs=INPUTS)
+    options = OPTIONS.get((entry.kind, entry.name))
+    globals()[f"test_{title}"] = contract(entry.part, options=options, inputs=INPUTS, level=LEVELS[-1])
     if issubclass(entry.part, nn.Module):
-        globals()[f"test_{title}_on_cuda"] = pytest.mark.cuda(contract(entry.part, device="cuda"))
+        on_cuda = contract(entry.part, device="cuda", level=LEVELS[-1])
+        globals()[f"test_{title}_on_cuda"] = pytest.mark.cuda(on_cuda)
 
 # In other processes, because this one checks annotations at run time, which breaks the graph. In only two, because
 # the compiler takes longer to start than to compile.
