@@ -41,9 +41,11 @@ class WindowCache(LayerCache):
         old_k, old_v = self.keys[:, :, before], self.values[:, :, before]
         # Only the last `window` positions of a longer pass, so that no slot is written twice.
         slots = (torch.arange(k.shape[2], device=k.device)[-self.window :] + start_pos) % self.window
-        self.keys.index_copy_(2, slots, k[:, :, -self.window :])
-        self.values.index_copy_(2, slots, v[:, :, -self.window :])
-        return torch.cat((old_k, k), dim=2), torch.cat((old_v, v), dim=2)  # (B, H, window + T, D)
+        # Under autocast, keys come in another dtype than the weights that the cache was made like.
+        self.keys.index_copy_(2, slots, k[:, :, -self.window :].to(self.keys.dtype))
+        self.values.index_copy_(2, slots, v[:, :, -self.window :].to(self.values.dtype))
+        # (B, H, window + T, D)
+        return torch.cat((old_k.to(k.dtype), k), dim=2), torch.cat((old_v.to(v.dtype), v), dim=2)
 
 
 class SlidingWindowAttention(Attention, HasPackedWeights, HasReference):

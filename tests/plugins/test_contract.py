@@ -1,0 +1,26 @@
+"""Every plugin file that stands in plugins/ keeps the contract, at its last level."""
+
+from pathlib import Path
+
+import pytest
+
+from gptkit.testing import contract
+from gptkit.testing.check import LEVELS
+
+pytestmark = pytest.mark.exhaustive
+
+PLUGINS = Path(__file__).parents[2] / "plugins"
+PARTS = {
+    "flex": "flex",
+    "grouped_query": "grouped_query",
+    "parallel_block": "parallel",
+    "sliding_window": "sliding_window",
+    "torch_mha": "torch_mha",
+}
+
+for file, name in PARTS.items():
+    globals()[f"test_{name}"] = contract(name, plugins=[PLUGINS / f"{file}.py"], inputs=5, level=LEVELS[-1])
+
+
+def test_no_file_is_left_out() -> None:
+    assert sorted(file.stem for file in PLUGINS.glob("*.py")) == sorted(PARTS)
