@@ -27,12 +27,12 @@ facts() {
   python -m torch.utils.collect_env
 }
 
-# The contract of every built-in that computes on a device, four at a time.
+# The contract of every built-in that computes on a device, eight at a time.
 contracts() {
   local kind
   for kind in attention feed_forward norm position block optimizer; do
     python -m gptkit components list "$kind" --json | grep -oP '^    "name": "\K\w+'
-  done | sort -u | xargs -P 4 -I NAME bash -c \
+  done | sort -u | xargs -P 8 -I NAME bash -c \
     'python -m gptkit check NAME --device "$device" > "$results/contract_NAME.txt" 2>&1 || { echo NAME; exit 1; }'
 }
 export -f facts contracts

@@ -1,4 +1,4 @@
-"""What runs on CUDA, run on the meta device: whatever would make the host wait for a number is an error there."""
+"""Decoding and training on the meta device, where whatever a GPU would make the host wait for is an error."""
 
 from collections.abc import Iterator
 from contextlib import nullcontext

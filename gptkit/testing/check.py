@@ -73,10 +73,10 @@ def check(
     Args:
         when: What is special about the inputs, if another check has the same law: "large".
     """
-    suffix, condition = (f"_when_{when}", f", when {when}") if when else ("", "")
+    suffix, condition = (f"_when_{when}", f", when {when.replace('_', ' ')}") if when else ("", "")
     return Check(
         id=f"{law.__name__}{suffix}",
-        promise=f"{promise(law)}{condition}".replace("_", " "),
+        promise=f"{promise(law)}{condition}",
         law=law,
         kinds=tuple(kinds),
         inputs=inputs,

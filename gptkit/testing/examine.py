@@ -90,8 +90,8 @@ def parts_of_file(file: Path, device: torch.device) -> tuple[Examined, list[Subj
 
 def import_plugin(file: Path, plugins: Plugins) -> tuple[list[Outcome], list[tuple[Any, Any]]]:
     """Import a plugin file; return the outcomes of that, and the names and parts that it offers."""
-    loads = partial(Outcome, "loads", "the file can be imported within a minute, and offers parts")
-    loads = partial(loads, inputs=1, is_law=False, is_core=True)
+    promise = "the file can be imported within a minute, and offers parts"
+    loads = partial(Outcome, "loads", promise, inputs=1, is_law=False, is_core=True)
     began = time.perf_counter()
     with listening(str(file)) as heard:
         try:

@@ -1,4 +1,4 @@
-"""Parts that depend on what happened before a pass, or on what is not an argument."""
+"""Parts whose output depends on earlier passes, clocks, the process or other parts."""
 
 import os
 import random

@@ -108,6 +108,14 @@ def test_a_later_check_waits_for_its_level() -> None:
     assert "follows_its_weights" in second - first
 
 
+def test_a_promise_is_the_sentence_of_its_law() -> None:
+    promises = {check.id: check.promise for check in checks.CHECKS}
+    assert promises["honours_attn_mask"].endswith("if `ctx.attn_mask` separates them")
+    assert promises["never_reads_the_future_when_scores_are_huge"].endswith(
+        "later positions, when scores are huge"
+    )
+
+
 def test_level_1_is_frozen() -> None:
     # Removing a line drops a promise that users rely on; adding one breaks the tests of plugins without it.
     found = [f"{kind} {check.id}" for check in checks.CHECKS for kind in check.kinds if check.level == "1"]

@@ -1,4 +1,4 @@
-"""Laws of what must not matter to a pass: what happened before it, and whatever is not an argument."""
+"""Laws of hidden state: a pass depends on its weights and input, not on earlier passes, clocks or other parts."""
 
 import os
 import random
