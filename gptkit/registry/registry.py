@@ -60,18 +60,21 @@ class Registry:
         entries: dict[tuple[str, str], Entry] = {}
         for name, part in offered:
             kind = inherited_kind(part)
-            where = class_location(part)
             if name == AUTO:
                 raise PluginError(
-                    f"{where} is offered as '{AUTO}', which names no part: in a recipe it asks for the attention "
-                    "that measures fastest. Choose another name"
+                    f"{class_location(part)} is offered as '{AUTO}', which names no part: in a recipe it asks for "
+                    "the attention that measures fastest. Choose another name"
                 )
             if not isinstance(name, str) or not name:
-                raise PluginError(f"{where} is offered as {name!r}: register(name, part) takes a name first")
+                raise PluginError(
+                    f"{class_location(part)} is offered as {name!r}: register(name, part) takes a name first"
+                )
             if wrong := interface_errors(part, KINDS[kind]):
-                raise PluginError(f"{where} does not fit {KINDS[kind].__name__}: {'; '.join(wrong)}")
+                raise PluginError(
+                    f"{class_location(part)} does not fit {KINDS[kind].__name__}: {'; '.join(wrong)}"
+                )
             if taken := (self._entries | entries).get((kind, name)):
-                raise PluginError(f"{name_is_taken(taken)}, and {owner} offers {where}. Rename one")
+                raise PluginError(f"{name_is_taken(taken)}, and {owner} offers {class_location(part)}. Rename one")
             entries[kind, name] = Entry(kind, name, part, owner)
         self._entries |= entries
         return tuple(entries.values())
@@ -111,7 +114,7 @@ def name_is_taken(entry: Entry) -> str:
 
 
 def class_location(part: type) -> str:
-    """Return a class's name with the file and line that define it."""
+    """Return a class's name with the file and line that define it. Reads the whole file."""
     try:
         return f"{part.__name__} ({inspect.getsourcefile(part)}:{inspect.getsourcelines(part)[1]})"
     except (OSError, TypeError):

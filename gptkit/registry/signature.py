@@ -3,6 +3,7 @@
 import inspect
 import json
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -90,9 +91,10 @@ def options(part: type) -> dict[str, Option]:
     }
 
 
-def interface_errors(part: type, interface: type) -> list[str]:
+@cache
+def interface_errors(part: type, interface: type) -> tuple[str, ...]:
     """Return the reasons why a class does not fit an interface, one sentence each."""
-    found = []
+    found: list[str] = []
     if missing := sorted(getattr(part, "__abstractmethods__", ())):
         found.append(f"it leaves {', '.join(missing)} undefined, which {interface.__name__} asks for")
     for p in inspect.signature(part).parameters.values():
@@ -111,7 +113,7 @@ def interface_errors(part: type, interface: type) -> list[str]:
             f"({', '.join(asked)}): options go behind a *"
         )
     if found:
-        return found
+        return tuple(found)
     for option in options(part).values():
         try:
             adapter = option.adapter()
@@ -123,4 +125,4 @@ def interface_errors(part: type, interface: type) -> list[str]:
         except ValidationError:
             shown = f"{option.default!r}, which its own annotation refuses"
             found.append(f"its option '{option.name}' has the default {shown}")
-    return found
+    return tuple(found)

@@ -163,3 +163,12 @@ def test_nobody_may_be_called_auto() -> None:
         "that measures fastest. Choose another name"
     )
     assert names(registry) == []
+
+
+def test_registering_reads_no_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(part: object) -> None:
+        raise AssertionError(f"the source of {part} was read")
+
+    for name in ("getsourcelines", "getsourcefile"):
+        monkeypatch.setattr(inspect, name, refused)
+    assert Registry().add_all([("plain", PlainNorm)], owner="mine.py")

@@ -144,7 +144,7 @@ def test_an_option_has_a_json_schema_with_its_default() -> None:
 
 
 def test_a_part_that_fits_has_no_misfits() -> None:
-    assert interface_errors(GatedFeedForward, FeedForward) == []
+    assert interface_errors(GatedFeedForward, FeedForward) == ()
 
 
 MISFITS = {
@@ -164,22 +164,22 @@ MISFITS = {
 
 @pytest.mark.parametrize(("parameters", "sentence"), MISFITS.items(), ids=list(MISFITS))
 def test_a_constructor_that_no_recipe_could_call_is_a_misfit(parameters: str, sentence: str) -> None:
-    assert interface_errors(part(parameters), FeedForward) == [sentence]
+    assert interface_errors(part(parameters), FeedForward) == (sentence,)
 
 
 def test_an_abstract_method_that_is_left_is_a_misfit() -> None:
     class Half(FeedForward):
         pass
 
-    assert interface_errors(Half, FeedForward) == ["it leaves forward undefined, which FeedForward asks for"]
+    assert interface_errors(Half, FeedForward) == ("it leaves forward undefined, which FeedForward asks for",)
 
 
 def test_all_misfits_are_told_together() -> None:
-    assert interface_errors(part("dims: Dims, *sizes, expand=4, **rest"), FeedForward) == [
+    assert interface_errors(part("dims: Dims, *sizes, expand=4, **rest"), FeedForward) == (
         MISFITS["dims: Dims, *sizes"],
         MISFITS["dims: Dims, *, expand=4"],
         MISFITS["dims: Dims, **rest"],
-    ]
+    )
 
 
 def test_a_range_is_checked_where_the_annotation_has_one() -> None:
