@@ -1,6 +1,7 @@
 """What holds for every test: annotations are checked as it runs, and it is skipped where it needs CUDA in vain."""
 
 import compileall
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -98,6 +99,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_collection_finish() -> None:
     """Write no bytecode beside the plugins of tests, where the environment wants none."""
     sys.dont_write_bytecode = WRITES_NO_BYTECODE
+    # What is imported by now stays; each collection of garbage would look through it again.
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
