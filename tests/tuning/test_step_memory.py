@@ -129,7 +129,8 @@ import torch
 from tests.tuning.test_step_memory import *
 from gptkit.tuning.malloc import training_memory
 torch.set_num_threads(1)
-small = ["model.n_embd=64", "model.n_head=2", "train.batch_size=24", "model.block_size=256", "train.max_iters=2"]
+small = ["model.n_layer=2", "model.n_embd=64", "model.n_head=2", "model.block_size=256"]
+small += ["train.batch_size=16", "train.max_iters=2"]
 small += ["model.attention=fused", "model.dropout=0.2", "train.device=cpu", "train.schedule.warmup=0"]
 recipe = ROOT / "recipes" / "gpt_tiny.toml"
 def steps(built):
