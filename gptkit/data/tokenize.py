@@ -36,8 +36,10 @@ class TokenData:
         """Return the training tokens, on a CUDA device if they take less than a quarter of its free memory."""
         if device.type != "cuda":
             return self.train
+        # CUDA has no kernel that takes elements of a uint16 tensor by index.
+        dtype = torch.int32 if self.train.dtype == torch.uint16 else self.train.dtype
         free, _ = torch.cuda.mem_get_info(device)
-        return self.train.to(device) if self.train.nbytes < free // 4 else self.train
+        return self.train.to(device, dtype) if len(self.train) * dtype.itemsize < free // 4 else self.train
 
     def release(self) -> None:
         """Drop the page cache of the token files."""

@@ -32,7 +32,8 @@ def key_of(candidates: list[Candidate], conditions: TimingConditions, position: 
         "torch": torch.__version__,
         "device": device_name(conditions.device),
         "threads": torch.get_num_threads(),
-        "matmul": torch.get_float32_matmul_precision(),
+        # Not torch.get_float32_matmul_precision, which raises where a program has set one of these.
+        "matmul": [torch.backends.cuda.matmul.fp32_precision, torch.backends.mkldnn.matmul.fp32_precision],
         # The device's name counts, not its number.
         "conditions": str(replace(conditions, device=torch.device(conditions.device.type))),
         "position": position,

@@ -1,6 +1,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, strategies as st
@@ -8,6 +9,7 @@ from hypothesis import given, strategies as st
 from gptkit.components.tokenizer.byte import ByteTokenizer
 from gptkit.components.tokenizer.char import CharTokenizer
 from gptkit.data.batches import draw_batch
+from gptkit.data.token_file import TokenFile
 from gptkit.data.tokenize import TokenData, tokenize
 from gptkit.errors import DataError
 from gptkit.interfaces import Corpus, Tokenizer
@@ -106,6 +108,41 @@ def test_a_text_that_cannot_be_encoded_is_refused() -> None:
         "the validation text cannot be encoded: character 'a' at position 3 is not in the vocabulary of 3 "
         "characters: 'ABC'"
     )
+
+
+CUDA = torch.device("cuda")
+
+
+def of_vocabulary(size: int) -> TokenData:
+    text = "".join(map(chr, range(size)))
+    return tokens_of([text], [text[:3]])
+
+
+@pytest.mark.parametrize(("size", "dtype"), [(256, torch.uint8), (257, torch.int32)])
+def test_on_cuda_tokens_have_a_dtype_that_can_be_indexed_there(
+    size: int, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, moved, needed = of_vocabulary(size), [], size * dtype.itemsize
+    monkeypatch.setattr(torch.Tensor, "to", lambda self, *given: moved.append(given) or self)
+    for free in (4 * needed, 4 * needed + 4):
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device, free=free: (free, free))
+        data.train_on(CUDA)
+    # Into the larger memory alone: a quarter of the other is just what they take.
+    assert moved == [(CUDA, dtype)]
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("size", [256, 257, 66_000])
+def test_a_batch_drawn_on_cuda_is_the_one_drawn_on_the_cpu(size: int) -> None:
+    data = TokenData(*[torch.arange(size).to(dtype_of(size))] * 2, 0, 0.0, {})
+    on_cuda = draw_batch(data.train_on(CUDA), 3, 5, seed=0, step=0)
+    assert on_cuda[0].is_cuda
+    on_cpu = draw_batch(data.train_on(torch.device("cpu")), 3, 5, seed=0, step=0)
+    assert all(torch.equal(a.cpu(), b) for a, b in zip(on_cuda, on_cpu, strict=True))
+
+
+def dtype_of(vocab_size: int) -> torch.dtype:
+    return torch.from_numpy(np.zeros(0, TokenFile(vocab_size).dtype)).dtype
 
 
 TOKENS = torch.arange(40, dtype=torch.int32)

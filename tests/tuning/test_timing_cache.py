@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+import torch
 
 import gptkit
 from gptkit.cli.run_summary import origin_of
@@ -15,9 +16,11 @@ from gptkit.registry.loader import import_file
 from gptkit.run.prepare import prepare
 from gptkit.tuning.attention_timing import AttentionTime
 from gptkit.tuning.source_hash import gptkit_hash, source_hash
-from gptkit.tuning.timing_cache import FOLDER, load_times, store_times
+from gptkit.tuning.timing_cache import FOLDER, key_of, load_times, store_times
+from gptkit.tuning.timing_conditions import TimingConditions
 from gptkit.user_cache import file_for
 from tests.attention_timings import Costs, write_auto
+from tests.small import small_dims
 
 KEY = {"torch": "2", "attentions": [{"name": "naive"}, {"name": "wrong"}]}
 TIMES = [AttentionTime("naive", 0.25, "", 1024), AttentionTime("wrong", None, "it is wrong")]
@@ -35,6 +38,19 @@ def test_what_was_kept_comes_back_with_its_day(cache: Path) -> None:
     assert load_times(KEY) == (TIMES, date.today())
     assert load_times({**KEY, "torch": "3"}) is None
     assert [file.parent for file in (cache / "attention").iterdir()] == [cache / "attention"]
+
+
+def test_the_precision_of_products_counts_however_a_program_sets_it() -> None:
+    conditions = TimingConditions(small_dims(), 4, "fp32", torch.device("cpu"))
+    before = key_of([], conditions, "rope")
+    for backend in (torch.backends.mkldnn, torch.backends.cuda):
+        # PyTorch's older name for both can then no longer be read.
+        was, backend.matmul.fp32_precision = backend.matmul.fp32_precision, "tf32"
+        try:
+            assert key_of([], conditions, "rope") != before
+        finally:
+            backend.matmul.fp32_precision = was
+    assert key_of([], conditions, "rope") == before
 
 
 def changed(**values: object) -> Callable[[str], str]:
