@@ -105,7 +105,8 @@ def choose_dtype(wanted: str, device: torch.device, tokens: int, n_embd: int) ->
         raise ValueError("this CUDA device has no bf16. Use fp16 or fp32")
     if wanted != "auto":
         return Decision(wanted, "the recipe says so")
-    if device.type == "cuda" and torch.cuda.is_bf16_supported():
+    # What PyTorch calls supported it also emulates, on cards older than these, and that is slower than fp32.
+    if device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0):
         return Decision("bf16", "it is the fastest that trains as well as fp32 here; weights stay in fp32")
     if device.type != "cpu":
         return Decision("fp32", f"it is exact, and bf16 is not faster on every {device.type}")

@@ -8,7 +8,10 @@ def devices(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: "cuda" in request.param)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "a fast card")
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: "bf16" in request.param)
+    generation = (9, 0) if "bf16" in request.param else (7, 5)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: generation)
+    has_bf16 = bool({"bf16", "emulated bf16"} & set(request.param))
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: has_bf16)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: "mps" in request.param)
 
 

@@ -62,6 +62,12 @@ def test_auto_is_fp32_on_a_cuda_device_without_bf16(devices: None) -> None:
     assert choose_dtype("auto", CUDA, 64, 8).value == "fp32"
 
 
+@machine("cuda", "emulated bf16")
+def test_emulated_bf16_is_used_only_where_the_recipe_says_so(devices: None) -> None:
+    assert choose_dtype("auto", CUDA, 64, 8).value == "fp32"
+    assert choose_dtype("bf16", CUDA, 64, 8).value == "bf16"
+
+
 @machine("cuda")
 def test_bf16_is_refused_where_the_cuda_device_lacks_it(devices: None) -> None:
     with pytest.raises(ValueError, match=r"^this CUDA device has no bf16\. Use fp16 or fp32$"):
