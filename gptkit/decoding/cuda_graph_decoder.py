@@ -12,6 +12,7 @@ from gptkit.decoding.cache_tensors import constants_of, copy_state
 from gptkit.decoding.decoder import CachedDecoder, LanguageModel, decode_one_token, prefill
 from gptkit.decoding.sampling import Sampling
 from gptkit.decoding.step_key import model_key
+from gptkit.nn.cuda_capture import capture, warm_up_passes
 
 # Takes a token and the random numbers for those that follow, and returns these.
 Replay = Callable[[Int[Tensor, " B"], Float[Tensor, "N B V"] | None], Int[Tensor, "N B"]]
@@ -101,18 +102,14 @@ class CudaGraphDecoder(CachedDecoder):
     def graph(self, run: Callable[[], Int[Tensor, "N B"]]) -> Callable[[], Int[Tensor, "N B"]]:
         """Capture `run`, which advances this decoder's caches; return a function that replays it."""
         caches, start_pos = self.caches, self.start_pos
-        # Kernels are compiled and selected in a warm-up on a side stream, which may not be captured. It runs on
-        # copies, because writing a position twice may spoil a cache.
-        warm_up = torch.cuda.Stream()
-        warm_up.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(warm_up):
+
+        def run_on_copies() -> None:
+            # Writing a position twice may spoil a cache, and further passes may leave the context.
             self.caches, self.start_pos = copy.deepcopy(caches), start_pos.clone()
             run()
             self.caches, self.start_pos = caches, start_pos
-        torch.cuda.current_stream().wait_stream(warm_up)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            drawn = run()
+
+        graph, drawn = capture(run, partial(warm_up_passes, run_on_copies))
 
         def replay() -> Int[Tensor, "N B"]:
             graph.replay()

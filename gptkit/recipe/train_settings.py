@@ -26,8 +26,8 @@ class TrainSettings:
         grad_accumulation: Micro-batches in one step.
         dtype: Precision of the matrix products; weights stay in fp32. `auto` takes the fastest on this machine.
         device: `auto`, or PyTorch's name of a device: `cpu`, `cuda`, `cuda:1`, `mps`.
-        compile: Whether to train with `torch.compile`, and on CUDA with a CUDA graph. `auto` times it if the run
-            is long enough, and keeps the faster way.
+        compile: Whether to train with `torch.compile`, and on CUDA with a CUDA graph, unless activations are
+            checkpointed. `auto` times it if the run is long enough, and keeps the faster way.
         checkpoint_activations: Whether to recompute each block's activations in the backward pass, which saves
             memory, takes time and changes no weight.
     """

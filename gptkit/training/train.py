@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, NoReturn
 
 import torch
+import torch._functorch.config
 from jaxtyping import Float, Integer
 from torch import Tensor
 from torch.nn import functional as F
@@ -60,6 +61,17 @@ def forward_backward(model: Any, scaler: torch.amp.GradScaler, batch: MicroBatch
     return loss.detach()
 
 
+def compiled_pass(model: GPT, scaler: torch.amp.GradScaler, settings: TrainSettings) -> ForwardBackward:
+    """Return the compiled `forward_backward` of a model: on CUDA as a graph, unless activations are recomputed."""
+    compiled: ForwardBackward = partial(forward_backward, torch.compile(model), scaler)
+    if not settings.checkpoint_activations:
+        return CudaGraph(model, compiled) if next(model.parameters()).device.type == "cuda" else compiled
+    # By default a kernel with dropout that is computed twice on CUDA draws from generators of PyTorch's own, which
+    # no graph has registered and which go on from step to step, whatever the seed of the step.
+    draw_from_seed: Any = torch._functorch.config.patch(graphsafe_rng_functionalization=False)
+    return draw_from_seed(compiled)
+
+
 def train(
     model: GPT,
     tokens: Integer[Tensor, " N"],
@@ -88,11 +100,10 @@ def train(
     guard = FiniteGuard(optimizer, device, is_deferred=can_defer(optimizer, device, scaler))
     checkpoint_activations(model.blocks, settings.checkpoint_activations)
     micro_batches = MicroBatches(model, tokens, settings, dtype)
-    is_compiled = settings.compile is True
-    compiled = torch.compile(model) if is_compiled else model
-    add_gradients: ForwardBackward = partial(forward_backward, compiled, scaler)
-    if is_graph := is_compiled and device.type == "cuda":
-        add_gradients = CudaGraph(model, add_gradients)
+    add_gradients: ForwardBackward = partial(forward_backward, model, scaler)
+    if settings.compile is True:
+        add_gradients = compiled_pass(model, scaler, settings)
+    is_graph = isinstance(add_gradients, CudaGraph)
 
     def refuse(step: int, loss: float, norm: float) -> NoReturn:
         optimizer.zero_grad(set_to_none=True)

@@ -4,7 +4,6 @@ import time
 from datetime import timedelta
 from functools import partial
 from statistics import median
-from typing import Any
 
 import torch
 
@@ -13,9 +12,10 @@ from gptkit.model import GPT
 from gptkit.nn.activation_checkpointing import checkpoint_activations
 from gptkit.recipe.resolved import Resolved
 from gptkit.seeds import seeded
+from gptkit.training.cuda_graph import ForwardBackward
 from gptkit.training.micro_batches import MicroBatch
 from gptkit.training.restored import restored
-from gptkit.training.train import forward_backward, new_scaler
+from gptkit.training.train import compiled_pass, forward_backward, new_scaler
 from gptkit.tuning.machine import Decision, lacking
 from gptkit.tuning.timing import in_turns
 
@@ -26,13 +26,13 @@ WORTHWHILE_GAIN = 1.05
 REPEATS = 3
 
 
-def trial_step(model: GPT, resolved: Resolved, dtype: str, compiled: Any = None) -> float:
+def trial_step(model: GPT, resolved: Resolved, dtype: str, compiled: ForwardBackward | None = None) -> float:
     """Run forward and backward of one micro-batch of zeros, leave the model as it was, and return the seconds.
 
     The optimizer state is not allocated: that happens in the first step.
 
     Args:
-        compiled: The model compiled, if it is to be tried so.
+        compiled: The pass, if it is to be tried compiled.
 
     Raises:
         RecipeError: If there is too little memory; says which batch_size to try instead.
@@ -46,8 +46,8 @@ def trial_step(model: GPT, resolved: Resolved, dtype: str, compiled: Any = None)
             began = time.perf_counter()
             tokens = torch.zeros(settings.batch_size, model.dims.block_size, dtype=torch.long, device=device)
             batch = MicroBatch(0, 0, tokens, tokens, settings, dtype)
-            loss = forward_backward(model if compiled is None else compiled, new_scaler(device, dtype), batch)
-            float(loss)  # Waits for the device.
+            run = compiled or partial(forward_backward, model, new_scaler(device, dtype))
+            float(run(batch))  # Waits for the device.
             return time.perf_counter() - began
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
@@ -84,7 +84,8 @@ def decide_compile(
         return Decision(False, f"all steps take about {about}, and compiling takes minutes first")
     try:
         # torch.compile is called here and not before: that alone takes seconds.
-        compiled = partial(trial_step, model, resolved, dtype, torch.compile(model))
+        run = compiled_pass(model, new_scaler(device, dtype), settings)
+        compiled = partial(trial_step, model, resolved, dtype, run)
         compiled()
     except Exception as error:
         # A third-party part may not compile. With `compile = true` the whole error is shown.

@@ -10,9 +10,12 @@ from torch import Tensor
 
 from gptkit.decoding.cuda_graph_decoder import CudaGraphDecoder
 from gptkit.decoding.decoder import CachedDecoder, Decoder, UncachedDecoder
+from gptkit.decoding.sampling import Sampling
 from gptkit.model import GPT
 from gptkit.nn import KVCache, SoftmaxAttention
+from gptkit.nn.cuda_capture import WARM_UP_PASSES, capture_stream
 from gptkit.registry.loader import Plugins
+from tests.cuda_stand_in import replace_cuda
 from tests.small import small_model
 
 PROMPT = torch.tensor([[3, 1, 4], [1, 5, 9]])
@@ -163,6 +166,30 @@ def test_a_burst_of_no_token_is_refused(model: GPT) -> None:
         CudaGraphDecoder(model, chunk=0)
 
 
+@torch.no_grad()
+def test_the_warm_up_stays_within_the_context_and_changes_no_cache(
+    model: GPT, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    capture_stream.cache_clear()
+    replace_cuda(monkeypatch)
+    decoder, reference, greedy = (
+        CudaGraphDecoder(model, chunk=4, compile=False),
+        UncachedDecoder(model),
+        Sampling(0.0),
+    )
+    token, _ = greedy.choose(reference.start(PROMPT), None)
+    expected = reference.decode_chunk(token, 4, greedy, None)
+    decoder.start(PROMPT)
+    caches, positions = decoder.caches, []
+    model.register_forward_pre_hook(lambda _, given: positions.append(int(given[1])))
+    # The stand-in computes while it captures, and its replay does nothing.
+    assert torch.equal(decoder.decode_chunk(token, 4, greedy, None), expected)
+    assert positions == [3, 4, 5, 6] * (WARM_UP_PASSES + 1)
+    assert decoder.caches is caches
+    assert int(decoder.start_pos) == 7
+    capture_stream.cache_clear()
+
+
 @pytest.mark.cuda
 @pytest.mark.parametrize("chunk", [1, 4, 32])
 @kernels
@@ -183,13 +210,26 @@ def test_graphs_do_not_change_the_text(kernel: type[SoftmaxAttention], chunk: in
 
 
 @pytest.mark.cuda
+def test_a_graph_recorded_under_autocast_reads_no_cast_that_is_gone() -> None:
+    model = small_model(std=0.5).cuda().eval()
+    decoder, prompt = CudaGraphDecoder(model, chunk=4, compile=False), PROMPT.cuda()
+    for _ in range(2):
+        with torch.autocast("cuda", torch.bfloat16):
+            text = model.generate(prompt, 5, temperature=0.0, decoder=decoder)
+            expected = model.generate(prompt, 5, temperature=0.0)
+        # What the casts were in is overwritten.
+        torch.full((2**20,), torch.nan, device="cuda")
+        assert torch.equal(text, expected)
+        with torch.no_grad():
+            model.get_parameter("head.weight").neg_()
+
+
+@pytest.mark.cuda
 def test_a_burst_waits_for_the_host_only_when_it_is_read() -> None:
     model = small_model(std=0.5).cuda().eval()
     decoder = CudaGraphDecoder(model, chunk=4, compile=False)
     model.generate(PROMPT.cuda(), 5, temperature=0.0, decoder=decoder)
     with torch.no_grad():
-        from gptkit.decoding.sampling import Sampling
-
         greedy = Sampling(temperature=0.0)
         token, _ = greedy.choose(decoder.start(PROMPT.cuda()), None)
         torch.cuda.set_sync_debug_mode("error")
