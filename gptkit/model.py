@@ -48,32 +48,49 @@ class GPT(LanguageModel):
         tokens: Int[Tensor, "B T"],
         start_pos: int | Int[Tensor, ""] = 0,
         caches: Sequence[LayerCache] | None = None,
+        segment_ids: Int[Tensor, "B T"] | None = None,
     ) -> Float[Tensor, "B T V"]:
         """Return the logits of the token after each of `tokens`.
 
+        Args:
+            segment_ids: Which of the texts packed into its row each token belongs to; None if a row is one text. A
+                text is a stretch of equal ids, and no id comes back later in the row. Its tokens see only one
+                another, but keep the positions that they have in the row. Padding is a text with an id of its own.
+
         Raises:
-            ValueError: If there are more tokens than `block_size`.
+            ValueError: If there are more tokens than `block_size`, or if `segment_ids` has another shape than
+                `tokens` or comes with caches, which hold one text a row.
         """
-        contexts = self.contexts(tokens, start_pos, caches)
+        contexts = self.contexts(tokens, start_pos, caches, segment_ids)
         x = self.position.embed(self.token_embedding(tokens), start_pos)
         for block, ctx in zip(self.blocks, contexts, strict=True):
             x = block(x, ctx)
         return self.head(self.norm(x))
 
     def contexts(
-        self, tokens: Int[Tensor, "B T"], start_pos: int | Int[Tensor, ""], caches: Sequence[LayerCache] | None
+        self,
+        tokens: Int[Tensor, "B T"],
+        start_pos: int | Int[Tensor, ""],
+        caches: Sequence[LayerCache] | None,
+        segment_ids: Int[Tensor, "B T"] | None = None,
     ) -> list[AttentionContext]:
-        """Return the context of each layer; raise ValueError if there are more tokens than `block_size`."""
+        """Return the context of each layer; raises ValueError as `forward` does."""
         T, longest = tokens.shape[1], self.dims.block_size
         if T > longest:
             raise ValueError(
                 f"{T} tokens do not fit the context of {longest} (block_size): pass the last {longest}"
             )
-        if caches is None:
-            return [AttentionContext(start_pos, self.position)] * len(self.blocks)
-        slots = torch.arange(longest, device=tokens.device)
-        attn_mask = slots <= (slots[:T] + start_pos)[:, None]  # (T, S)
-        return [AttentionContext(start_pos, self.position, cache, attn_mask) for cache in caches]
+        attn_mask = None
+        if segment_ids is not None:
+            check_segments(segment_ids, tokens, caches)
+            attn_mask = (segment_ids[:, None, :, None] == segment_ids[:, None, None, :]).tril()  # (B, 1, T, T)
+        elif caches is not None:
+            slots = torch.arange(longest, device=tokens.device)
+            attn_mask = slots <= (slots[:T] + start_pos)[:, None]  # (T, S)
+        return [
+            AttentionContext(start_pos, self.position, cache, attn_mask, layer, tokens, segment_ids)
+            for layer, cache in enumerate([None] * len(self.blocks) if caches is None else caches)
+        ]
 
     def new_caches(self, batch_size: int) -> list[LayerCache]:
         """Return an empty cache for each layer, with room for `block_size` positions.
@@ -142,3 +159,15 @@ class GPT(LanguageModel):
     def n_parameters(self) -> int:
         """Number of trained parameters."""
         return sum(weight.numel() for weight in self.parameters() if weight.requires_grad)
+
+
+def check_segments(
+    segment_ids: Int[Tensor, "..."], tokens: Int[Tensor, "B T"], caches: Sequence[LayerCache] | None
+) -> None:
+    """Raise ValueError unless there is an id for each token and no cache."""
+    if segment_ids.shape != tokens.shape:
+        raise ValueError(
+            f"segment_ids has the shape {tuple(segment_ids.shape)}, expected that of tokens, {tuple(tokens.shape)}"
+        )
+    if caches is not None:
+        raise ValueError("segment_ids cannot be given with caches, which hold one text a row: pass one of them")

@@ -6,7 +6,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gptkit.interfaces import AttentionContext
+from gptkit.components.attention.naive import NaiveAttention
+from gptkit.components.attention.sdpa import SdpaAttention
+from gptkit.components.position.learned import LearnedPosition
+from gptkit.components.position.rope import RopePosition
+from gptkit.interfaces import AttentionContext, Position
+from gptkit.model import check_segments
+from gptkit.nn import SoftmaxAttention
+from gptkit.nn.activation_checkpointing import checkpoint_activations
 from tests.small import all_parameters, small_model, small_tokens
 
 
@@ -110,3 +117,75 @@ def test_a_block_without_caches_is_refused_by_name() -> None:
     with pytest.raises(TypeError, match=r"^block 1, Foreign, has no new_cache\(batch_size, length\): inherit"):
         model.generate(prompt, 1)
     assert model.generate(prompt, 2, use_cache=False).shape == (1, 5)
+
+
+class Listening(SdpaAttention):
+    """Remembers the contexts that it was given."""
+
+    heard: list[AttentionContext]
+
+    def forward(self, x: Tensor, ctx: AttentionContext = AttentionContext()) -> Tensor:
+        self.heard.append(ctx)
+        return super().forward(x, ctx)
+
+
+@pytest.fixture
+def heard(monkeypatch: pytest.MonkeyPatch) -> list[AttentionContext]:
+    """Collect the contexts of every pass through `Listening`."""
+    found: list[AttentionContext] = []
+    monkeypatch.setattr(Listening, "heard", found, raising=False)
+    return found
+
+
+@pytest.mark.parametrize("checkpointed", [False, True])
+def test_an_attention_is_told_its_layer_and_its_tokens(heard: list[AttentionContext], checkpointed: bool) -> None:
+    model, tokens = small_model(Listening, n_layer=3), small_tokens(8)[None].long()
+    checkpoint_activations(model.blocks, checkpointed)
+    model(tokens)
+    assert [ctx.layer for ctx in heard] == [0, 1, 2]
+    assert all(ctx.tokens is not None and ctx.tokens.equal(tokens) for ctx in heard)
+    assert all(ctx.segment_ids is None and ctx.attn_mask is None for ctx in heard)
+
+
+def test_an_attention_that_decodes_is_told_the_tokens_of_each_pass(heard: list[AttentionContext]) -> None:
+    model, tokens = small_model(Listening).eval(), torch.tensor([[3, 4, 5]])
+    written = model.generate(tokens, 2, temperature=0.0)
+    assert [ctx.layer for ctx in heard] == [0, 1] * 2
+    passes = [ctx.tokens for ctx in heard[::2] if ctx.tokens is not None]
+    assert [each.tolist() for each in passes] == [[[3, 4, 5]], written[:, 3:4].tolist()]
+
+
+@pytest.mark.parametrize("attention", [NaiveAttention, SdpaAttention])
+@pytest.mark.parametrize("position", [LearnedPosition, RopePosition])
+def test_texts_packed_into_a_row_give_what_each_gives_alone(
+    attention: type[SoftmaxAttention], position: type[Position]
+) -> None:
+    model, tokens = small_model(attention, position).double(), small_tokens(16).view(2, 8).long()
+    segment_ids = torch.tensor([[7, 7, 7, 2, 2, 2, 2, 2], [0, 0, 0, 0, 0, 0, 1, 1]])
+    packed = model(tokens, segment_ids=segment_ids)
+    for row, length in ((0, 3), (1, 6)):
+        first, second = tokens[row, :length], tokens[row, length:]
+        # The second text keeps the positions that it has in the row.
+        alone = torch.cat((model(first[None]), model(second[None], length)), dim=1)
+        torch.testing.assert_close(packed[row], alone[0])
+
+
+def test_an_attention_is_told_which_tokens_are_of_one_text(heard: list[AttentionContext]) -> None:
+    segment_ids = torch.tensor([[0, 0, 1]])
+    small_model(Listening)(torch.tensor([[3, 4, 5]]), segment_ids=segment_ids)
+    assert all(ctx.segment_ids is segment_ids for ctx in heard)
+    expected = [[True, False, False], [True, True, False], [False, False, True]]
+    assert all(ctx.attn_mask is not None and ctx.attn_mask.tolist() == [[expected]] for ctx in heard)
+
+
+def test_segment_ids_of_another_shape_are_refused() -> None:
+    message = r"^segment_ids has the shape \(3,\), expected that of tokens, \(1, 3\)$"
+    with pytest.raises(ValueError, match=message):
+        check_segments(torch.zeros(3, dtype=torch.int64), torch.zeros(1, 3, dtype=torch.int64), None)
+
+
+def test_segment_ids_beside_caches_are_refused() -> None:
+    model, tokens = small_model(), torch.zeros(1, 3, dtype=torch.int64)
+    message = "^segment_ids cannot be given with caches, which hold one text a row: pass one of them$"
+    with pytest.raises(ValueError, match=message):
+        model(tokens, 0, model.new_caches(1), segment_ids=tokens)

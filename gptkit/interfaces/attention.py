@@ -1,4 +1,4 @@
-"""Attention: mixes information across time; and what it needs besides its input: positions, cache and mask."""
+"""Attention: mixes information across time; and what it may need besides its input: positions, cache, mask."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class LayerCache(ABC):
 
 @dataclass(frozen=True)
 class AttentionContext:
-    """Positions, cache and mask of one forward pass through one layer. The default is a whole sequence, uncached.
+    """Where one forward pass through one layer stands. The default is a whole sequence, uncached.
 
     Args:
         start_pos: Position of the first token, counted from 0. A tensor when decoding, so that it stays on the
@@ -30,12 +30,20 @@ class AttentionContext:
         position: The part that rotates queries and keys; None rotates nothing.
         cache: This layer's cache; None in training.
         attn_mask: True where a query attends to a key; broadcastable to (B, H, T, S). None is the causal mask.
+        layer: Number of the layer, counted from 0.
+        tokens: The tokens of this pass, from `start_pos` on; None if the caller has none, only vectors.
+        segment_ids: Which of the texts packed into its row each token of this pass belongs to; None if each row is
+            one text. `attn_mask` already separates the texts. The ids are for a part that keeps a state instead of
+            scores: it starts afresh where the id changes, whereas a mask without ids hides only empty cache slots.
     """
 
     start_pos: int | Int[Tensor, ""] = 0
     position: Position | None = None
     cache: LayerCache | None = None
     attn_mask: Bool[Tensor, "..."] | None = None
+    layer: int = 0
+    tokens: Int[Tensor, "B T"] | None = None
+    segment_ids: Int[Tensor, "B T"] | None = None
 
     @property
     def rotates(self) -> bool:
