@@ -8,11 +8,11 @@ from torch import Tensor, nn
 import gptkit
 from gptkit.components.attention.naive import NaiveAttention
 from gptkit.hookspecs import Register
-from gptkit.interfaces import Attention, AttentionContext, Dims, HasPackedWeights, HasReference
+from gptkit.interfaces import Attention, AttentionContext, Dims, HasLimits, HasPackedWeights, HasReference
 from gptkit.nn import Dropout, InputCache, Linear, causal_mask
 
 
-class TorchMHAttention(Attention, HasPackedWeights, HasReference):
+class TorchMHAttention(Attention, HasLimits, HasPackedWeights, HasReference):
     """`torch.nn.MultiheadAttention`, with weights that convert to those of `naive`. Not for RoPE.
 
     The module projects queries, keys and values itself. A position cannot rotate them, and with a cache each pass
@@ -45,12 +45,7 @@ class TorchMHAttention(Attention, HasPackedWeights, HasReference):
         Raises:
             NotImplementedError: If the position rotates queries and keys.
         """
-        if ctx.rotates:
-            raise NotImplementedError(
-                f"{type(ctx.position).__name__} rotates queries and keys, and torch.nn.MultiheadAttention makes "
-                "them inside, where it cannot: choose a position that adds to embeddings, such as 'learned', or "
-                "an attention that lets them be rotated, such as 'sdpa'"
-            )
+        self.check_limits(ctx)
         inputs = ctx.update(x[:, None], x[:, None])[0][:, 0]  # (B, S, C)
         B, H, T, S = x.shape[0], self.dims.n_head, x.shape[1], inputs.shape[1]
         attn_mask = causal_mask(x[:, None], inputs[:, None]) if ctx.attn_mask is None else ctx.attn_mask
@@ -60,6 +55,16 @@ class TorchMHAttention(Attention, HasPackedWeights, HasReference):
         square = ctx.attn_mask is None and ctx.cache is None
         y, _ = self.attention(x, inputs, inputs, attn_mask=~attn_mask, need_weights=False, is_causal=square)
         return self.resid_dropout(y)
+
+    def refusal(self, ctx: AttentionContext) -> str | None:
+        """Refuse a position that rotates queries and keys."""
+        if not ctx.rotates:
+            return None
+        return (
+            f"{type(ctx.position).__name__} rotates queries and keys, and torch.nn.MultiheadAttention makes "
+            "them inside, where it cannot: choose a position that adds to embeddings, such as 'learned', or "
+            "an attention that lets them be rotated, such as 'sdpa'"
+        )
 
     def new_cache(self, batch_size: int, length: int) -> InputCache:
         """Return an empty cache of layer inputs."""

@@ -19,6 +19,7 @@ SURFACE = {
         "Corpus",
         "Dims",
         "FeedForward",
+        "HasLimits",
         "HasPackedWeights",
         "HasReference",
         "LayerCache",

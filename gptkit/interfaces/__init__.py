@@ -12,6 +12,7 @@ from gptkit.interfaces.block import Block, BlockParts
 from gptkit.interfaces.corpus import Corpus
 from gptkit.interfaces.dims import Dims, Probability
 from gptkit.interfaces.feed_forward import FeedForward
+from gptkit.interfaces.limits import HasLimits
 from gptkit.interfaces.norm import Norm
 from gptkit.interfaces.optimizer import HasPackedWeights, Optimizer, ParameterGroups
 from gptkit.interfaces.position import Position
@@ -28,6 +29,7 @@ __all__ = [
     "Corpus",
     "Dims",
     "FeedForward",
+    "HasLimits",
     "HasPackedWeights",
     "HasReference",
     "LayerCache",

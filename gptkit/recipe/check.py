@@ -1,19 +1,23 @@
 """Finds everything that is wrong with a recipe, including what its parts refuse, before weights are allocated."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import torch
 
 from gptkit.errors import PluginError, Problem, RecipeError
-from gptkit.interfaces import Dims
+from gptkit.interfaces import KINDS, AttentionContext, Dims, HasLimits
+from gptkit.model import GPT
 from gptkit.recipe.assemble import Assembler
 from gptkit.recipe.read import Recipe
 from gptkit.recipe.resolve import resolve
 from gptkit.recipe.resolved import Auto, Choice
 from gptkit.recipe.values import dotted_key
+from gptkit.registry.blame import format_error
 from gptkit.registry.loader import Plugins
 
 # The vocabulary is known only once the data is read; few parts use its size in their constructor.
@@ -61,29 +65,58 @@ def check_parts(assembler: Assembler) -> None:
     stand_ins = {auto.key: stand_in(assembler, auto, dims) for auto in assembler.resolved.autos}
     resolved = assembler.resolved.with_stand_ins(stand_ins)
     assembler = Assembler(resolved, assembler.registry)
-    builds: list[Callable[[], object]] = [
+    builds: list[Callable[[], Any]] = [
         partial(assembler.part, resolved.parts["position"], dims),
         partial(assembler.part, resolved.parts["norm"], dims),
         *(partial(assembler.block, dims, i) for i in range(dims.n_layer)),
         assembler.optimizer,
         assembler.schedule,
     ]
-    refusals = [error for build in builds if (error := refusal(build))]
-    if refusals:
-        raise RecipeError(problem for error in refusals for problem in error.problems)
+    built, refusals = zip(*map(build_on_meta, builds), strict=True)
+    if any(refusals):
+        raise RecipeError(problem for error in refusals if error for problem in error.problems)
+    position, norm, *blocks = built[: dims.n_layer + 2]
+    if None in (position, norm, *blocks):
+        return
+    with torch.device("meta"):
+        model = GPT(dims, position, blocks, norm)
+    if problems := list(limits_exceeded(model, resolved.layers)):
+        raise RecipeError(problems)
 
 
-def refusal(build: Callable[[], object]) -> RecipeError | None:
-    """Return the error of a part that refuses, on the meta device, what the recipe asks of it."""
+def build_on_meta(build: Callable[[], Any]) -> tuple[Any | None, RecipeError | None]:
+    """Return what is built on the meta device, or the error of a part that refuses what the recipe asks of it."""
     try:
         with torch.device("meta"):
-            build()
+            return build(), None
     except RecipeError as error:
-        return error
+        return None, error
     except PluginError:
         # It may need real tensors. If it cannot be built with them either, `Assembler.model` raises.
-        pass
-    return None
+        return None, None
+
+
+def limits_exceeded(model: GPT, layers: Sequence[Mapping[str, Choice]]) -> Iterator[Problem]:
+    """Yield a problem for each part that declares that it cannot train or decode in a model on the meta device."""
+    tokens = torch.zeros(1, model.dims.block_size, dtype=torch.int64, device="meta")
+    contexts = [model.contexts(tokens, 0, None)]
+    # A third-party cache may need real tensors.
+    with suppress(Exception), torch.device("meta"):
+        contexts.append(model.contexts(tokens[:, :1], 0, model.new_caches(1)))
+    for block, layer, *each in zip(model.blocks, layers, *contexts, strict=True):
+        for part in block.modules():
+            if isinstance(part, HasLimits):
+                choice = layer[next((kind for kind in layer if isinstance(part, KINDS[kind])), "block")]
+                reasons = [reason_of(part, ctx, choice) for ctx in each]
+                yield from (Problem(choice.place, choice.key, reason) for reason in reasons if reason)
+
+
+def reason_of(part: HasLimits, ctx: AttentionContext, choice: Choice) -> str | None:
+    """Return why a part refuses a context; raises PluginError if it fails to say."""
+    try:
+        return part.refusal(ctx)
+    except Exception as error:
+        raise PluginError(f"{choice.key}: '{choice.name}' fails in refusal: {format_error(error)}") from error
 
 
 def stand_in(assembler: Assembler, auto: Auto, dims: Dims) -> Choice:
@@ -94,7 +127,7 @@ def stand_in(assembler: Assembler, auto: Auto, dims: Dims) -> Choice:
     """
     refusals = {}
     for choice in auto.candidates:
-        error = refusal(partial(assembler.part, choice, dims))
+        _, error = build_on_meta(partial(assembler.part, choice, dims))
         if error is None:
             return choice
         refusals[choice.name] = str(error.__cause__ or error)

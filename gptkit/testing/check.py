@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from gptkit.testing.case import Case
+from gptkit.testing.declared_limits import declared_limits
 from gptkit.testing.equivalence import in_dtype
 from gptkit.testing.input import Input
 from gptkit.testing.strategies import Inputs, cases
@@ -34,6 +35,7 @@ class Check:
         share: Share of the usual number of inputs, for slow checks and those that need few; at least one is tried.
         level: The first level of the contract that has the check.
         is_core: Whether a part of those kinds is unproven while this was not tried.
+        asks: What its passes need that a part may declare a limit of, in the words of `declared_limits`.
     """
 
     id: str
@@ -46,6 +48,7 @@ class Check:
     share: float = 1.0
     level: str = "1"
     is_core: bool = False
+    asks: str = ""
 
     def concerns(self, subject: Subject) -> bool:
         """Return whether parts of the subject's kind make the promise."""
@@ -56,7 +59,7 @@ class Check:
         if self.only and not issubclass(subject.part, self.only):
             names = " or ".join(each.__name__ for each in self.only)
             return f"it does not inherit {names}"
-        return ""
+        return f"it declares that it cannot take {self.asks}" if self.asks in declared_limits(subject) else ""
 
 
 def check(

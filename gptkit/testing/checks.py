@@ -8,7 +8,7 @@ from functools import partial
 
 from hypothesis import strategies as st
 
-from gptkit.interfaces import HasReference
+from gptkit.interfaces import HasLimits, HasReference
 from gptkit.nn import SoftmaxAttention
 from gptkit.testing import laws
 from gptkit.testing.attend_equivalence import attends_as_reference
@@ -82,10 +82,10 @@ MIXING = [
     check(MIXERS, laws.attention.never_reads_the_future, is_core=True),
     check(MIXERS, laws.attention.reads_the_past, broad_cases, share=0.2),
     check(("attention",), laws.attention.constant_input_stays_constant, small_cases, only=(SoftmaxAttention,)),
-    check(MIXERS, laws.attention.honours_attn_mask, small_cases),
-    check(MIXERS, laws.attention.uses_its_context, broad_cases, share=0.2),
+    check(MIXERS, laws.attention.honours_attn_mask, small_cases, asks="a mask"),
+    check(MIXERS, laws.attention.uses_its_context, broad_cases, share=0.2, asks="a position that rotates"),
     check(MIXERS, laws.cache.cache_changes_nothing, small_cases),
-    check(MIXERS, laws.cache.cache_keeps_positions, small_cases, share=0.5),
+    check(MIXERS, laws.cache.cache_keeps_positions, small_cases, share=0.5, asks="a position that rotates"),
     check(MIXERS, laws.cache.caches_are_apart, small_cases, share=0.5),
     check(MIXERS, laws.cache.decoding_waits_for_nothing, small_cases, share=0.2),
     check(MIXERS, laws.compile.decoding_compiles_once, one_shape, share=0.02),
@@ -180,6 +180,7 @@ LEVEL_2 = [
     check(MIXERS, laws.attention.never_reads_the_future, huge_cases, when="scores_are_huge", share=0.2, level="2"),
     check(MIXERS, laws.cache.cache_changes_nothing, large_cases, when="large", share=0.05, level="2"),
     check(MIXERS, laws.cache.decodes_under_autocast, small_cases, share=0.2, level="2"),
+    check(MIXERS, laws.limit.keeps_its_limits, small_cases, share=0.2, only=(HasLimits,), level="2"),
 ]
 
 CHECKS = (

@@ -6,6 +6,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from gptkit.testing.case import Case
+from gptkit.testing.declared_limits import declared_limits
 from gptkit.testing.laws.corpus import NoCase
 from gptkit.testing.laws.optimizer import BowlCase
 from gptkit.testing.laws.schedule import RunCase
@@ -76,11 +77,12 @@ def huge_cases(subject: Subject, **given: st.SearchStrategy[Any]) -> st.SearchSt
 def attended_cases(
     subject: Subject, sizes: list[tuple[int, int]] | None = None, **given: st.SearchStrategy[Any]
 ) -> st.SearchStrategy[Case]:
-    """Return a strategy of cases with earlier keys, masks and positions."""
+    """Return a strategy of cases with earlier keys, and with the masks and positions that the part can take."""
+    limits = declared_limits(subject)
     more: dict[str, st.SearchStrategy[Any]] = {
         "earlier": st.sampled_from(EARLIER),
-        "mask_axes": st.sampled_from(MASK_AXES),
-        "rotated": st.booleans(),
+        "mask_axes": st.none() if "a mask" in limits else st.sampled_from(MASK_AXES),
+        "rotated": st.just(False) if "a position that rotates" in limits else st.booleans(),
     }
     return cases(subject, sizes, **(more | given))
 

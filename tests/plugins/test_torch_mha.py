@@ -10,11 +10,15 @@ import torch
 from gptkit.components.attention.naive import NaiveAttention
 from gptkit.components.position.learned import LearnedPosition
 from gptkit.components.position.rope import RopePosition
+from gptkit.errors import RecipeError
 from gptkit.interfaces import AttentionContext, Dims
 from gptkit.nn import SoftmaxAttention
-from gptkit.registry.loader import import_file
+from gptkit.recipe.check import check_recipe
+from gptkit.recipe.read import read
+from gptkit.registry.loader import Plugins, import_file
 
-PLUGIN: Any = import_file(Path(__file__).parents[2] / "plugins" / "torch_mha.py")
+FILE = Path(__file__).parents[2] / "plugins" / "torch_mha.py"
+PLUGIN: Any = import_file(FILE)
 DIMS = Dims(n_layer=1, n_head=2, n_embd=4, block_size=8, vocab_size=7)
 X = torch.randn(2, 5, 4, generator=torch.Generator().manual_seed(0))
 
@@ -61,11 +65,23 @@ def test_a_position_that_only_embeds_is_welcome() -> None:
     torch.testing.assert_close(part(X, AttentionContext(position=LearnedPosition(DIMS))), part(X))
 
 
-def test_a_position_that_turns_is_refused() -> None:
-    message = (
-        "RopePosition rotates queries and keys, and torch.nn.MultiheadAttention makes them inside, where it "
-        "cannot: choose a position that adds to embeddings, such as 'learned', or an attention that lets them "
-        "be rotated, such as 'sdpa'"
-    )
-    with pytest.raises(NotImplementedError, match=f"^{re.escape(message)}$"):
+REFUSAL = (
+    "RopePosition rotates queries and keys, and torch.nn.MultiheadAttention makes them inside, where it "
+    "cannot: choose a position that adds to embeddings, such as 'learned', or an attention that lets them "
+    "be rotated, such as 'sdpa'"
+)
+
+
+def test_a_recipe_with_a_position_that_rotates_is_refused_before_it_runs(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    sizes = "n_layer = 2\nn_head = 2\nn_embd = 8\nblock_size = 8\n"
+    train = "[train]\nbatch_size = 4\nmax_iters = 12\n"
+    file.write_text(f'[model]\n{sizes}attention = "torch_mha"\nposition = "rope"\n{train}')
+    with pytest.raises(RecipeError) as caught:
+        check_recipe(read(file), Plugins([FILE]))
+    assert str(caught.value) == f"{file}:6  model.attention  {REFUSAL}"
+
+
+def test_a_pass_with_a_position_that_rotates_is_refused() -> None:
+    with pytest.raises(NotImplementedError, match=f"^{re.escape(REFUSAL)}$"):
         PLUGIN.TorchMHAttention(DIMS)(X, AttentionContext(position=RopePosition(DIMS)))

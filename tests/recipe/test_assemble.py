@@ -29,7 +29,9 @@ import gptkit.components.attention.naive
 from gptkit.components.block.pre_norm import PreNormBlock
 from gptkit.components.norm.layernorm import LayerNorm
 from gptkit.components.schedule.constant import ConstantSchedule
+from gptkit.components.attention.naive import NaiveAttention
 from gptkit.errors import DataError
+from gptkit.interfaces import HasLimits
 
 
 class FussyNorm(LayerNorm):
@@ -80,6 +82,26 @@ class OwnBlock(PreNormBlock):
         super().__init__(dims, gptkit.interfaces.BlockParts(own, parts.feed_forward, parts.norm))
 
 
+class UnrotatedAttention(NaiveAttention, HasLimits):
+    def refusal(self, ctx):
+        return f"layer {ctx.layer} rotates nothing" if ctx.rotates else None
+
+
+class UncachedAttention(NaiveAttention, HasLimits):
+    def refusal(self, ctx):
+        return "it cannot decode" if ctx.cache is not None and ctx.attn_mask is not None else None
+
+
+class SilentAttention(NaiveAttention, HasLimits):
+    def refusal(self, ctx):
+        return {}["gone"]
+
+
+class LoneBlock(PreNormBlock, HasLimits):
+    def refusal(self, ctx):
+        return "it stands at the beginning alone" if ctx.layer else None
+
+
 class DatalessSchedule(ConstantSchedule):
     def __init__(self, total):
         raise DataError("there is no data")
@@ -95,6 +117,10 @@ def gptkit_register(register):
     register("double", DoubleBlock)
     register("normless", NormlessBlock)
     register("own", OwnBlock)
+    register("unrotated", UnrotatedAttention)
+    register("uncached", UncachedAttention)
+    register("silent", SilentAttention)
+    register("lone", LoneBlock)
     register("dataless", DatalessSchedule)
 """
 
@@ -284,6 +310,33 @@ def test_the_check_takes_no_memory_for_weights(assemble: Assemble, plugins: Plug
     devices.clear()
     check_parts(assemble("model.norm=watched", "model.n_embd=10_000_000", "model.block_size=10_000_000"))
     assert devices == {"meta"}
+
+
+def test_what_a_part_declares_that_it_cannot_be_combined_with_is_refused(assemble: Assemble) -> None:
+    layer = "model.layer=[{ at = [1], attention = 'unrotated' }]"
+    assert refused(assemble(layer, "model.position=rope")) == [
+        f"--set {layer}  model.layer[0].attention  layer 1 rotates nothing"
+    ]
+    check_parts(assemble(layer))
+
+
+def test_a_part_is_asked_whether_it_can_decode(assemble: Assemble) -> None:
+    assert refused(assemble("model.attention=uncached")) == [
+        "--set model.attention=uncached  model.attention  it cannot decode"
+    ]
+
+
+def test_a_block_is_asked_for_each_layer(assemble: Assemble) -> None:
+    assert refused(assemble("model.block=lone")) == [
+        "--set model.block=lone  model.block  it stands at the beginning alone"
+    ]
+    check_parts(assemble("model.layer=[{ at = [0], block = 'lone' }]"))
+
+
+def test_a_part_that_fails_to_say_what_it_refuses_is_named(assemble: Assemble, directory: Path) -> None:
+    message = rf"^model.attention: 'silent' fails in refusal: KeyError: 'gone' \({directory}/mine.py:\d+\)$"
+    with pytest.raises(PluginError, match=message):
+        check_parts(assemble("model.attention=silent"))
 
 
 def test_a_part_that_needs_real_numbers_to_be_built_passes_the_check(assemble: Assemble) -> None:

@@ -12,6 +12,7 @@ from tests.testing import (
     broken_graphs,
     broken_histories,
     broken_kernels,
+    broken_limits,
     broken_modules,
     broken_optimizers,
     broken_schedules,
@@ -23,6 +24,7 @@ from tests.testing import (
 TABLES = (
     broken_attends,
     broken_kernels,
+    broken_limits,
     broken_arithmetic,
     broken_attentions,
     broken_caches,

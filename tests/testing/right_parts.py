@@ -9,7 +9,7 @@ from gptkit.components.feed_forward.gelu import GeluFeedForward
 from gptkit.components.feed_forward.swiglu import SwigluFeedForward
 from gptkit.components.norm.layernorm import LayerNorm
 from gptkit.data import SplitCorpus
-from gptkit.interfaces import Attention, AttentionContext, Dims, FeedForward, HasReference, LayerCache
+from gptkit.interfaces import Attention, AttentionContext, Dims, FeedForward, HasLimits, HasReference, LayerCache
 from gptkit.nn import KVCache, Linear
 
 Heads = tuple[Tensor, Tensor, Tensor]
@@ -65,6 +65,17 @@ class MeanAttention(Attention):
     def new_cache(self, batch_size: int, length: int) -> LayerCache:
         weight = self.values.weight
         return KVCache(batch_size, self.n_head, length, weight.shape[0] // self.n_head, like=weight)
+
+
+class LimitedAttention(MeanAttention, HasLimits):
+    """`MeanAttention` for positions that rotate nothing."""
+
+    def forward(self, x: Tensor, ctx: AttentionContext = AttentionContext()) -> Tensor:
+        self.check_limits(ctx)
+        return super().forward(x, ctx)
+
+    def refusal(self, ctx: AttentionContext) -> str | None:
+        return "it rotates nothing" if ctx.rotates else None
 
 
 class BareNorm(LayerNorm):

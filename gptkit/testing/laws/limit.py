@@ -3,7 +3,9 @@
 import torch
 from torch import nn
 
+from gptkit.interfaces import Attention, Block, HasLimits
 from gptkit.testing.case import Build, Case
+from gptkit.testing.declared_limits import contexts_of
 from gptkit.testing.outcome import Refusal
 
 WIDTHS = (1, 2, 3, 4, 8, 33, 64)
@@ -43,3 +45,25 @@ def assert_refused_early(build: Build[nn.Module], case: Case, dropout: float) ->
     except Refusal:
         return
     raise AssertionError(f"it does not refuse on the meta device, where `gptkit recipe check` builds it ({case})")
+
+
+def keeps_its_limits(build: Build[Attention | Block], case: Case) -> None:
+    """Assert that a pass raises NotImplementedError where, and only where, `refusal` gives a reason."""
+    part, x = case.build(build), case.x()
+    assert isinstance(part, HasLimits)
+    for words, ctx in contexts_of(case).items():
+        reason, what = part.refusal(ctx), words or "nothing but the causal rule"
+        if reason is not None and not reason.strip():
+            raise AssertionError(f"`refusal` refuses {what} without a reason ({case})")
+        try:
+            part(x, ctx)
+        except NotImplementedError as error:
+            if not reason:
+                raise AssertionError(
+                    f"its forward refuses {what}, which `refusal` allows: {error} ({case})"
+                ) from error
+        else:
+            if reason:
+                raise AssertionError(
+                    f"its forward takes {what}, which `refusal` refuses: call `self.check_limits(ctx)` ({case})"
+                )

@@ -1,0 +1,36 @@
+"""What a part declares that it cannot be combined with. The contract does not ask it for that."""
+
+from contextlib import suppress
+
+import torch
+
+from gptkit.interfaces import AttentionContext, HasLimits
+from gptkit.testing.case import Case
+from gptkit.testing.stand_in_parts import PositionByScale
+from gptkit.testing.subject import Subject
+
+
+def contexts_of(case: Case) -> dict[str, AttentionContext]:
+    """Return a context for each limit that a part may declare, in words; "" stands for a plain context."""
+    second = torch.arange(case.T, device=case.device) * 2 >= case.T
+    segment_ids = second.long().expand(case.B, -1)
+    attn_mask = (second == second[:, None]).tril()  # (T, T)
+    return {
+        "": AttentionContext(),
+        "a position that rotates": AttentionContext(position=PositionByScale(case.dims())),
+        "a mask": AttentionContext(attn_mask=attn_mask),
+        "packed texts": AttentionContext(attn_mask=attn_mask, segment_ids=segment_ids),
+    }
+
+
+def declared_limits(subject: Subject) -> dict[str, str]:
+    """Return the reason for each limit that a part declares, by the words of `contexts_of`."""
+    if not issubclass(subject.part, HasLimits):
+        return {}
+    H, D = subject.sizes[0]
+    case = Case(B=1, H=H, T=2, D=D)
+    # If it cannot be built, or fails to say, a check reports it.
+    with suppress(Exception):
+        part = subject.build(case.dims())
+        return {words: reason for words, ctx in contexts_of(case).items() if (reason := part.refusal(ctx))}
+    return {}
