@@ -128,13 +128,22 @@ def encode(tokenizer: Tokenizer, text: Iterable[str], name: str, fingerprint: di
     """Encode a text into a token file; raise DataError if it cannot be encoded or differs from its fingerprint."""
     file = TokenFile(tokenizer.vocab_size)
 
+    def append(part: str) -> None:
+        try:
+            file.append(tokenizer.encode_array(part))
+        except ValueError as error:
+            raise DataError(f"the {name} text cannot be encoded: {error}") from error
+
     def encoded_pieces() -> Iterator[str]:
+        rest = ""
         for piece in text:
-            try:
-                file.append(tokenizer.encode_array(piece))
-            except ValueError as error:
-                raise DataError(f"the {name} text cannot be encoded: {error}") from error
+            rest += piece
+            if cut := tokenizer.safe_cut(rest):
+                append(rest[:cut])
+                rest = rest[cut:]
             yield piece
+        if rest:
+            append(rest)
 
     if fingerprint_of(encoded_pieces(), name) != fingerprint:
         raise DataError(f"the {name} text changed while it was read: a corpus gives the same text each time")

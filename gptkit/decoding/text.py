@@ -1,6 +1,6 @@
 """Text from a model: takes a prompt, yields pieces of text as they are generated."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 
@@ -46,10 +46,11 @@ def stream_text(
         raise ValueError("the prompt is empty: give at least one character")
     if stop == "":
         raise ValueError("the text to stop at is empty: give at least one character")
-    tokens = torch.tensor([tokenizer.encode(prompt)], device=next(model.parameters()).device)
+    given = tokenizer.encode(prompt)
+    tokens = torch.tensor([given], device=next(model.parameters()).device)
     new = stream(decoder, tokens, max_new_tokens, sampling, generator(seed, "sample", sample_index))
     # One copy from the device for each chunk.
-    pieces = decoded(tokenizer, (token for chunk in new for token in chunk[:, 0].tolist()))
+    pieces = decoded(tokenizer, (token for chunk in new for token in chunk[:, 0].tolist()), given)
     return pieces if stop is None else until(pieces, stop)
 
 
@@ -61,20 +62,29 @@ def default_prompt(tokenizer: Tokenizer) -> str:
         return tokenizer.decode([0])
 
 
-def decoded(tokenizer: Tokenizer, ids: Iterator[int]) -> Iterator[str]:
-    """Yield the text of tokens as soon as their characters are complete."""
-    waiting: list[int] = []
-    sent = 0
+def decoded(tokenizer: Tokenizer, ids: Iterator[int], prompt: Sequence[int] = ()) -> Iterator[str]:
+    """Yield the text of tokens as soon as their characters are complete.
+
+    Each is decoded with some before it, because many tokenizers drop the space at the start of a text.
+
+    Args:
+        prompt: The tokens before the first.
+    """
+    before, waiting = list(prompt), list[int]()
+    known = sent = len(tokenizer.decode(before))
     for token in ids:
         waiting.append(token)
-        text = tokenizer.decode(waiting)
+        text = tokenizer.decode(before + waiting)
         # U+FFFD at the end may be an incomplete character. The text before it is final.
         whole = text.removesuffix("\ufffd")
         if len(whole) > sent:
             yield whole[sent:]
-        waiting, sent = (waiting, len(whole)) if whole != text else ([], 0)
-    if waiting:
-        yield tokenizer.decode(waiting)[sent:]
+            sent = len(whole)
+        if whole == text and len(text) > known:
+            before, waiting = waiting, []
+            known = sent = len(tokenizer.decode(before))
+    if rest := tokenizer.decode(before + waiting)[sent:]:
+        yield rest
 
 
 def until(pieces: Iterator[str], stop: str) -> Iterator[str]:

@@ -9,10 +9,11 @@ from jaxtyping import Integer
 
 
 class Tokenizer(ABC):
-    """Converts between text and token ids. A corpus is encoded piece by piece.
+    """Converts between text and token ids. A corpus is encoded piece by piece, cut where `safe_cut` says.
 
     Args:
-        text: The corpus, in pieces, from which to build the vocabulary. It can be iterated more than once.
+        text: The corpus, from which to build the vocabulary. It can be iterated more than once, and gives pieces
+            that are cut anywhere.
     """
 
     def __init__(self, text: Iterable[str]) -> None:
@@ -39,13 +40,22 @@ class Tokenizer(ABC):
         """
         return np.array(self.encode(text), dtype=np.int64)
 
+    def safe_cut(self, text: str) -> int:
+        """Return the last position at which a text may be cut, whatever text follows; 0 if there is none.
+
+        Encoding what is before the position and what is after it gives the ids of the whole. A corpus that is read
+        in pieces is encoded up to there. The default, 0, is right for every tokenizer, but then a corpus must fit
+        into memory. Override this if the tokens at the end of a text do not depend on what follows.
+        """
+        return 0
+
     @abstractmethod
     def decode(self, ids: Sequence[int]) -> str:
-        """Return the text of the ids."""
+        """Return the text of the ids. When text is generated, the last ids are decoded without the first ones."""
 
     @abstractmethod
     def to_json(self) -> dict[str, Any]:
-        """Return all that `from_json` needs, in JSON's types."""
+        """Return all that `from_json` needs, in JSON's types: files may be gone when a run is resumed."""
 
     @classmethod
     @abstractmethod

@@ -13,20 +13,17 @@ from gptkit.nn import SoftmaxAttention
 from gptkit.testing import laws
 from gptkit.testing.attend_equivalence import attends_as_reference
 from gptkit.testing.check import check, check_in_dtypes
+from gptkit.testing.data_checks import DATA_CHECKS
 from gptkit.testing.equivalence import equals_reference
 from gptkit.testing.strategies import (
     Inputs,
     attended_cases,
-    bowls,
     broad_cases,
     far_cases,
     huge_cases,
     large_cases,
     long_cases,
-    no_input,
-    runs,
     small_cases,
-    texts,
 )
 
 MODULES = ("attention", "feed_forward", "norm", "position", "block")
@@ -125,43 +122,6 @@ POSITION = [
         laws.position.position_mutates_nothing,
     )
 ]
-TOKENIZER = [
-    check(("tokenizer",), law, texts, case=laws.tokenizer.TextCase, is_core=True)
-    for law in (
-        laws.tokenizer.round_trips,
-        laws.tokenizer.refuses_clearly,
-        laws.tokenizer.encodes_its_own_text,
-        laws.tokenizer.ids_are_in_the_vocabulary,
-        laws.tokenizer.every_id_is_text,
-        laws.tokenizer.json_round_trips,
-        laws.tokenizer.is_a_function_of_the_text,
-    )
-]
-OPTIMIZER = [
-    check(("optimizer",), law, bowls, case=laws.optimizer.BowlCase, share=0.5, is_core=True)
-    for law in (
-        laws.optimizer.lowers_a_convex_loss,
-        laws.optimizer.moves_every_kind_of_weight,
-        laws.optimizer.takes_each_weight_once,
-        laws.optimizer.follows_the_learning_rate,
-        laws.optimizer.leaves_out_what_has_no_gradient,
-        laws.optimizer.state_is_data,
-        laws.optimizer.goes_on_from_its_state,
-    )
-]
-SCHEDULE = [
-    check(("schedule",), law, runs, case=laws.schedule.RunCase, is_core=True)
-    for law in (
-        laws.schedule.is_defined_throughout,
-        laws.schedule.depends_on_the_step_alone,
-        laws.schedule.learns_something,
-    )
-]
-CORPUS = [
-    check(("corpus",), law, no_input, case=laws.corpus.NoCase, share=0.05, is_core=True)
-    for law in (laws.corpus.gives_text, laws.corpus.gives_the_same_again, laws.corpus.keeps_validation_apart)
-]
-
 LEVEL_2 = [
     check(MODULES, laws.history.forgets_earlier_modes, broad_cases, share=0.2, level="2"),
     check(MODULES, laws.history.follows_its_weights, broad_cases, share=0.2, level="2"),
@@ -192,9 +152,6 @@ CHECKS = (
     *ATTEND,
     *REFERENCE,
     *POSITION,
-    *TOKENIZER,
-    *OPTIMIZER,
-    *SCHEDULE,
-    *CORPUS,
     *LEVEL_2,
+    *DATA_CHECKS,
 )

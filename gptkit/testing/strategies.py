@@ -1,6 +1,7 @@
 """Hypothesis strategies of inputs: the shapes, scales and texts at which parts break."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import strategies as st
@@ -122,6 +123,12 @@ def texts(_: Subject) -> st.SearchStrategy[TextCase]:
             text=any_text | st.text(alphabet=sorted(set("".join(pieces))) or ["a"], max_size=12),
         )
     )
+
+
+def broken_texts(subject: Subject) -> st.SearchStrategy[TextCase]:
+    """Return a strategy of texts that hold halves of surrogate pairs, as a prompt that is not UTF-8 does."""
+    halves = st.lists(st.sampled_from(["\ud83d", "\ude00", "a", "\n"]), min_size=1, max_size=6).map("".join)
+    return st.builds(replace, texts(subject), text=halves)
 
 
 def bowls(_: Subject) -> st.SearchStrategy[BowlCase]:

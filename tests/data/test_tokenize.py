@@ -1,5 +1,6 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from itertools import pairwise
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ from gptkit.data.token_file import TokenFile
 from gptkit.data.tokenize import TokenData, tokenize
 from gptkit.errors import DataError
 from gptkit.interfaces import Corpus, Tokenizer
+from gptkit.registry.templates.tokenizer import MineTokenizer
+from tests.testing.right_parts import SpacedTokenizer
 
 
 class Pieces(Corpus):
@@ -56,6 +59,28 @@ def test_pieces_are_joined_and_the_vocabulary_is_of_both_texts() -> None:
     assert tokenizer.decode(data.train.tolist()) == "abc"
     assert tokenizer.decode(data.validation.tolist()) == "cde"
     assert (data.characters, data.characters_per_token) == (6, 1.0)
+
+
+@pytest.mark.parametrize("tokenizer", [MineTokenizer, SpacedTokenizer])
+@given(cuts=st.lists(st.integers(0, 30), max_size=5))
+def test_tokens_do_not_depend_on_where_the_text_is_cut(tokenizer: type[Tokenizer], cuts: list[int]) -> None:
+    text = "one word, and one more word"
+    edges = [0, *sorted(min(cut, len(text)) for cut in cuts), len(text)]
+    pieces = [text[start:end] for start, end in pairwise(edges)]
+    expected, found = tokens_of([text], [text], tokenizer), tokens_of(pieces, [text], tokenizer)
+    assert torch.equal(found.train, expected.train)
+
+
+def test_a_text_that_may_be_cut_is_never_held_as_a_whole() -> None:
+    class Recording(CharTokenizer):
+        lengths: ClassVar[list[int]] = []
+
+        def encode_array(self, text: str) -> Any:
+            self.lengths.append(len(text))
+            return super().encode_array(text)
+
+    tokens_of(["abc", "de"], ["abcde"], Recording)
+    assert Recording.lengths == [3, 2, 5]
 
 
 def test_characters_per_token_are_those_of_the_validation_text() -> None:

@@ -15,6 +15,7 @@ from gptkit.decoding.decoder import LanguageModel
 from gptkit.decoding.text import decoded, default_prompt, stream_text, until
 from gptkit.interfaces import LayerCache
 from tests.small import small_dims, small_model
+from tests.testing.right_parts import SpacedTokenizer
 
 BYTE, CHAR = ByteTokenizer([]), CharTokenizer(["\nabcdefghij"])
 
@@ -56,6 +57,35 @@ def test_pieces_make_up_the_text_and_no_character_is_split(text: str) -> None:
 @example(b"\xff\xff" + "€".encode())
 def test_pieces_make_up_what_all_tokens_decode_to(content: bytes) -> None:
     assert "".join(decoded(BYTE, iter(content))) == BYTE.decode(list(content))
+
+
+def test_spaces_that_decoding_drops_at_the_start_are_kept() -> None:
+    spaced = SpacedTokenizer(["to be, or not"])
+    ids = spaced.encode("to be, or not")
+    assert [spaced.decode([i]) for i in ids] == ["to", "be", ",", "or", "not"]
+    assert list(decoded(spaced, iter(ids))) == ["to", " be", ",", " or", " not"]
+    assert list(decoded(spaced, iter(ids[1:]), ids[:1])) == [" be", ",", " or", " not"]
+
+
+@given(st.lists(st.sampled_from(["a", " ", " b", "\n"]), min_size=2, max_size=12), st.integers(0, 12))
+def test_blanks_in_a_row_are_kept(words: list[str], prompt: int) -> None:
+    text = "".join(words)
+    spaced = SpacedTokenizer([text])
+    ids = spaced.encode(text)
+    assert spaced.decode(ids[:prompt]) + "".join(decoded(spaced, iter(ids[prompt:]), ids[:prompt])) == text
+
+
+def test_a_model_goes_on_after_the_words_of_its_prompt() -> None:
+    class Echo(Parrot):
+        """Says one token again and again."""
+
+        def __init__(self, token: int) -> None:
+            super().__init__("")
+            self.says = torch.nn.Parameter(torch.full((100,), float(token)))
+
+    spaced = SpacedTokenizer(["to be"])
+    be = spaced.encode("to be")[1]
+    assert list(stream_text(Echo(be), spaced, "to", 2, seed=0)) == [" be", " be"]
 
 
 def test_tokens_are_decoded_as_soon_as_they_can_be() -> None:

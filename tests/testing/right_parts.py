@@ -1,5 +1,9 @@
 """Right parts that are easier to break in one place than the built-in ones."""
 
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -9,10 +13,20 @@ from gptkit.components.feed_forward.gelu import GeluFeedForward
 from gptkit.components.feed_forward.swiglu import SwigluFeedForward
 from gptkit.components.norm.layernorm import LayerNorm
 from gptkit.data import SplitCorpus
-from gptkit.interfaces import Attention, AttentionContext, Dims, FeedForward, HasLimits, HasReference, LayerCache
+from gptkit.interfaces import (
+    Attention,
+    AttentionContext,
+    Dims,
+    FeedForward,
+    HasLimits,
+    HasReference,
+    LayerCache,
+    Tokenizer,
+)
 from gptkit.nn import KVCache, Linear
 
 Heads = tuple[Tensor, Tensor, Tensor]
+WORD = re.compile(r" ?\w+|\W")
 
 
 class SpelledOutAttention(NaiveAttention):
@@ -116,6 +130,38 @@ class SplitSwigluFeedForward(FeedForward, HasReference):
     def reference_weights(self, own: "dict[str, Tensor]") -> "dict[str, Tensor]":  # type: ignore[override]
         packed = torch.cat((own["gate.weight"], own["value.weight"]))
         return {"gate_and_value.weight": packed, "narrow.weight": own["narrow.weight"]}
+
+
+class SpacedTokenizer(Tokenizer):
+    """Words with the space before them, also before the first, which decoding drops; as in SentencePiece."""
+
+    def __init__(self, text: Iterable[str]) -> None:
+        super().__init__(text)
+        corpus = " " + "".join(text)
+        self.tokens = sorted({*corpus, *WORD.findall(corpus)})
+
+    @property
+    def vocab_size(self) -> int:
+        return len(self.tokens)
+
+    def encode(self, text: str) -> list[int]:
+        ids = {token: i for i, token in enumerate(self.tokens)}
+        if unknown := set(text) - ids.keys():
+            raise ValueError(f"not in the vocabulary: {unknown}")
+        words = [[word] if word in ids else word for word in WORD.findall(" " + text)]
+        return [ids[token] for word in words for token in word]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return "".join(self.tokens[i] for i in ids).removeprefix(" ")
+
+    def to_json(self) -> dict[str, Any]:
+        return {"tokens": self.tokens}
+
+    @classmethod
+    def from_json(cls, saved: dict[str, Any]) -> "SpacedTokenizer":
+        tokenizer = cls([])
+        tokenizer.tokens = saved["tokens"]
+        return tokenizer
 
 
 class BottlesCorpus(SplitCorpus):

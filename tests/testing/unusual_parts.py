@@ -20,6 +20,7 @@ from gptkit.interfaces import (
     Norm,
 )
 from gptkit.nn import KVCache, Linear
+from tests.testing.right_parts import SpacedTokenizer
 
 
 class HandwrittenLayerNorm(Norm, HasReference):
@@ -332,4 +333,5 @@ UNUSUAL = (
     PostNormBlock,
     SandwichBlock,
     ParallelBlock,
+    SpacedTokenizer,
 )

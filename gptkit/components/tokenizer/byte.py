@@ -24,6 +24,10 @@ class ByteTokenizer(Tokenizer):
         """Return the bytes of the text in UTF-8, as an array."""
         return np.frombuffer(text.encode("utf-8"), dtype=np.uint8)
 
+    def safe_cut(self, text: str) -> int:
+        """Return the end: the bytes of a character do not depend on its neighbours."""
+        return len(text)
+
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of the bytes, with U+FFFD where they are not UTF-8."""
         return bytes(ids).decode("utf-8", errors="replace")

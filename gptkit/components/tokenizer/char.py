@@ -67,6 +67,10 @@ class CharTokenizer(Tokenizer):
             f"{self.vocab_size:,} characters: {''.join(self.characters[:LISTED])!r}{more}"
         )
 
+    def safe_cut(self, text: str) -> int:
+        """Return the end: each character is a token."""
+        return len(text)
+
     def decode(self, ids: Sequence[int]) -> str:
         """Return the characters of the ids."""
         return "".join(self.characters[i] for i in ids)

@@ -10,7 +10,7 @@ from pydantic import NonNegativeInt
 from gptkit.hookspecs import Register, hookimpl
 from gptkit.interfaces import Tokenizer
 
-PIECE = re.compile(r"\w+|\W")
+PIECE, BETWEEN = re.compile(r"\w+|\W"), re.compile(r"\W")
 
 
 class MineTokenizer(Tokenizer):
@@ -20,7 +20,7 @@ class MineTokenizer(Tokenizer):
     constructor.
 
     Promised: `decode` reverses `encode`. `encode` raises ValueError for text that the vocabulary cannot express. A
-    tokenizer restored from `to_json` by `from_json` gives the same ids.
+    tokenizer restored from `to_json` by `from_json` gives the same ids. Text may be cut where `safe_cut` says.
 
     Args:
         words: Most words that get their own token.
@@ -54,6 +54,10 @@ class MineTokenizer(Tokenizer):
             raise ValueError(f"not in the vocabulary of {self.vocab_size:,} tokens: {''.join(unknown)!r}")
         pieces = ([piece] if piece in self.ids else piece for piece in PIECE.findall(text))
         return [self.ids[token] for tokens in pieces for token in tokens]
+
+    def safe_cut(self, text: str) -> int:
+        """Return the position after the last character between words: a word at the end may go on."""
+        return next((i for i in range(len(text), 0, -1) if BETWEEN.match(text[i - 1])), 0)
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of the ids."""

@@ -19,4 +19,5 @@ from gptkit.testing.laws import (
     schedule as schedule,
     state as state,
     tokenizer as tokenizer,
+    tokenizer_use as tokenizer_use,
 )

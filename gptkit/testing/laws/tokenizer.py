@@ -3,11 +3,13 @@
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from gptkit.interfaces import Tokenizer
 from gptkit.testing.input import Input
 
 Make = Callable[[Iterable[str]], Tokenizer]
+Ids = TypeVar("Ids")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,8 +31,13 @@ class TextCase(Input):
 
 def encoded(tokenizer: Tokenizer, case: TextCase) -> list[int] | None:
     """Return the ids of the text, or None if the tokenizer refuses it by a ValueError with a reason."""
+    return attempted(tokenizer.encode, case)
+
+
+def attempted(encode: Callable[[str], Ids], case: TextCase) -> Ids | None:
+    """Return what a function gives for the text, or None if it refuses it by a ValueError with a reason."""
     try:
-        return tokenizer.encode(case.text)
+        return encode(case.text)
     except ValueError as refusal:
         if not str(refusal).strip():
             raise AssertionError(f"it refuses a text without a reason ({case})") from refusal

@@ -1,0 +1,69 @@
+"""The checks of parts that are no modules: tokenizers, corpora, optimizers and schedules."""
+
+from gptkit.testing import laws
+from gptkit.testing.check import check
+from gptkit.testing.strategies import bowls, broken_texts, no_input, runs, texts
+
+TOKENIZER = [
+    check(("tokenizer",), law, texts, case=laws.tokenizer.TextCase, is_core=True)
+    for law in (
+        laws.tokenizer.round_trips,
+        laws.tokenizer.refuses_clearly,
+        laws.tokenizer.encodes_its_own_text,
+        laws.tokenizer.ids_are_in_the_vocabulary,
+        laws.tokenizer.every_id_is_text,
+        laws.tokenizer.json_round_trips,
+        laws.tokenizer.is_a_function_of_the_text,
+    )
+]
+OPTIMIZER = [
+    check(("optimizer",), law, bowls, case=laws.optimizer.BowlCase, share=0.5, is_core=True)
+    for law in (
+        laws.optimizer.lowers_a_convex_loss,
+        laws.optimizer.moves_every_kind_of_weight,
+        laws.optimizer.takes_each_weight_once,
+        laws.optimizer.follows_the_learning_rate,
+        laws.optimizer.leaves_out_what_has_no_gradient,
+        laws.optimizer.state_is_data,
+        laws.optimizer.goes_on_from_its_state,
+    )
+]
+SCHEDULE = [
+    check(("schedule",), law, runs, case=laws.schedule.RunCase, is_core=True)
+    for law in (
+        laws.schedule.is_defined_throughout,
+        laws.schedule.depends_on_the_step_alone,
+        laws.schedule.learns_something,
+    )
+]
+CORPUS = [
+    check(("corpus",), law, no_input, case=laws.corpus.NoCase, share=0.05, is_core=True)
+    for law in (laws.corpus.gives_text, laws.corpus.gives_the_same_again, laws.corpus.keeps_validation_apart)
+]
+
+TOKENIZER_2 = [
+    *(
+        check(("tokenizer",), law, texts, case=laws.tokenizer.TextCase, share=0.5, level="2", is_core=True)
+        for law in (
+            laws.tokenizer_use.encode_array_gives_the_same_ids,
+            laws.tokenizer_use.vocabulary_ignores_cuts,
+            laws.tokenizer_use.safe_cuts_change_nothing,
+            laws.tokenizer_use.decodes_token_by_token,
+            laws.tokenizer_use.restores_without_files,
+        )
+    ),
+    *(
+        check(
+            ("tokenizer",),
+            law,
+            broken_texts,
+            case=laws.tokenizer.TextCase,
+            when="not_unicode",
+            share=0.2,
+            level="2",
+        )
+        for law in (laws.tokenizer.round_trips, laws.tokenizer_use.encode_array_gives_the_same_ids)
+    ),
+]
+
+DATA_CHECKS = (*TOKENIZER, *OPTIMIZER, *SCHEDULE, *CORPUS, *TOKENIZER_2)
