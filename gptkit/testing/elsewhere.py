@@ -66,7 +66,7 @@ class OtherEnvironment(dict[str, str]):
     def is_read_by_a_part(self) -> bool:
         """Return whether the line that reads a variable is in one of the files."""
         frame = sys._getframe(1)
-        while frame.f_back is not None and frame.f_code.co_filename in (__file__, os.__file__):
+        while frame.f_back is not None and frame.f_code.co_filename in (__file__, os.getenv.__code__.co_filename):
             frame = frame.f_back
         return frame.f_code.co_filename in self.files
 
@@ -116,6 +116,8 @@ def other_random_states(number: int) -> Iterator[None]:
     numpy_before = None if numpy is None else numpy.random.get_state()
     try:
         random.seed(number)
+        # The state holds how many numbers were drawn, too.
+        random.random()
         torch.default_generator.manual_seed(number)
         if numpy is not None:
             numpy.random.seed(number)

@@ -1,23 +1,20 @@
 """Laws of hidden state: a pass depends on its weights and input, not on earlier passes, clocks or other parts."""
 
-import os
-import random
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
-from unittest import mock
 
 import torch
 from torch import nn
 
+from gptkit.seeds import seeded
 from gptkit.testing.accuracy import assert_equal, assert_same
 from gptkit.testing.case import Build, Case
-from gptkit.testing.results import results
+from gptkit.testing.elsewhere import elsewhere
+from gptkit.testing.outcome import Refusal
+from gptkit.testing.results import Results, results
 from gptkit.testing.weights import draw_weights
 
-CLOCKS = ("time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns")
+# Passes after which a part that counts them may do something else.
+CALLS = 20
 
 
 def forgets_earlier_modes(build: Build[nn.Module], case: Case) -> None:
@@ -49,30 +46,48 @@ def follows_its_weights(build: Build[nn.Module], case: Case) -> None:
 
 
 def depends_on_its_input_alone(build: Build[nn.Module], case: Case) -> None:
-    """Assert that a pass reads no clock, process or random state, and nothing of another part of its kind."""
+    """Assert that a part reads no clock, process, environment or random state, and nothing of another part."""
     part, x = case.build(build), case.x()
+    first = {name: value.clone() for name, value in part.state_dict().items()}
     draw_weights(part, case)
     expected = part(x)
     other = replace(case, seed=case.seed + 1, T=case.T + 1)
-    with another_time():
+    with elsewhere(part, case.seed):
         other.build(build)(other.x())
-        found = part(x)
-    assert_same(found, expected, "the output at another time, with another random state", case)
+        found, again = part(x), case.build(build)
+        for name, value in again.state_dict().items():
+            assert_same(value, first[name], f"the initial {name} at another time, in another environment", case)
+        draw_weights(again, case)
+        built = again(x)
+    assert_same(found, expected, "the output at another time, in another environment", case)
+    assert_same(built, expected, "the output of a part built at another time, in another environment", case)
+    with torch.no_grad():
+        for _ in range(CALLS):
+            part(x)
+        assert_same(part(x), expected, f"the output after {CALLS} passes", case)
 
 
-@contextmanager
-def another_time() -> Iterator[None]:
-    """Change what clocks, the process and the random states of Python and NumPy say."""
-    before, numpy = random.getstate(), sys.modules.get("numpy")
-    numpy_before = None if numpy is None else numpy.random.get_state()
-    clocks = {name: mock.Mock(return_value=getattr(time, name)() + 10**7) for name in CLOCKS}
+def trains_on_from_its_state_dict(build: Build[nn.Module], case: Case) -> None:
+    """Assert that a part that loads the state_dict of one that has trained goes on training in the same way."""
+    first, second = (dropping_out(build, replace(case, seed=seed)).train() for seed in (case.seed, case.seed + 1))
+    for step in range(3):
+        trained(first, case, step)
+    second.load_state_dict(first.state_dict())
+    for step in (3, 4):
+        found, expected = (trained(part, case, step) for part in (second, first))
+        for name, result in expected.items():
+            assert_same(found[name], result, f"{name} in training, after a state_dict was loaded", case)
+
+
+def trained(part: nn.Module, case: Case, step: int) -> Results:
+    """Return the results of one pass of a step in training mode."""
+    with seeded(case.device, case.seed, "step", step):
+        return results(part, replace(case, seed=case.seed + step))
+
+
+def dropping_out(build: Build[nn.Module], case: Case) -> nn.Module:
+    """Return a part with dropout, or without if it refuses to drop out."""
     try:
-        random.random()
-        if numpy is not None:
-            numpy.random.random_sample()
-        with mock.patch.multiple(time, **clocks), mock.patch.object(os, "getpid", return_value=os.getpid() + 1):
-            yield
-    finally:
-        random.setstate(before)
-        if numpy is not None:
-            numpy.random.set_state(numpy_before)
+        return case.build(build, dropout=0.5)
+    except Refusal:
+        return case.build(build)
