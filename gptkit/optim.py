@@ -130,7 +130,7 @@ class Muon(EagerOptimizer):
 
     def __init__(
         self,
-        weights: Iterable[nn.Parameter],
+        weights: Iterable[nn.Parameter] | Iterable[dict[str, Any]],
         *,
         lr: float,
         momentum: float = 0.95,

@@ -39,7 +39,11 @@ class HasPackedWeights(ABC):
 
 
 class Optimizer(ABC):
-    """Builds a `torch.optim.Optimizer`. The schedule scales the `lr` of each of its parameter groups."""
+    """Builds a `torch.optim.Optimizer`. The schedule scales the `lr` of each of its parameter groups.
+
+    A kind of parameters may be empty, and matrices may have more than two axes. Matrices that are packed into one
+    parameter are trained as they would be one by one.
+    """
 
     @abstractmethod
     def build(self, groups: ParameterGroups) -> torch.optim.Optimizer:

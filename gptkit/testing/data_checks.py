@@ -1,8 +1,10 @@
 """The checks of parts that are no modules: tokenizers, corpora, optimizers and schedules."""
 
+from typing import Any
+
 from gptkit.testing import laws
 from gptkit.testing.check import check
-from gptkit.testing.strategies import bowls, broken_texts, no_input, runs, texts
+from gptkit.testing.strategies import bowls, broken_texts, no_input, packed_bowls, runs, texts, unusual_bowls
 
 TOKENIZER = [
     check(("tokenizer",), law, texts, case=laws.tokenizer.TextCase, is_core=True)
@@ -41,9 +43,11 @@ CORPUS = [
     for law in (laws.corpus.gives_text, laws.corpus.gives_the_same_again, laws.corpus.keeps_validation_apart)
 ]
 
+MORE: dict[str, Any] = {"share": 0.2, "level": "2", "is_core": True}
+
 TOKENIZER_2 = [
     *(
-        check(("tokenizer",), law, texts, case=laws.tokenizer.TextCase, share=0.5, level="2", is_core=True)
+        check(("tokenizer",), law, texts, case=laws.tokenizer.TextCase, **(MORE | {"share": 0.5}))
         for law in (
             laws.tokenizer_use.encode_array_gives_the_same_ids,
             laws.tokenizer_use.vocabulary_ignores_cuts,
@@ -66,4 +70,25 @@ TOKENIZER_2 = [
     ),
 ]
 
-DATA_CHECKS = (*TOKENIZER, *OPTIMIZER, *SCHEDULE, *CORPUS, *TOKENIZER_2)
+OPTIMIZER_2 = [
+    *(
+        check(("optimizer",), law, unusual_bowls, case=laws.optimizer.BowlCase, when="groups_are_unusual", **MORE)
+        for law in (
+            laws.optimizer.lowers_a_convex_loss,
+            laws.optimizer.moves_every_kind_of_weight,
+            laws.optimizer.takes_each_weight_once,
+            laws.optimizer.goes_on_from_its_state,
+        )
+    ),
+    *(
+        check(("optimizer",), law, inputs, case=laws.optimizer.BowlCase, **MORE)
+        for law, inputs in (
+            (laws.parameter_groups.each_group_follows_its_rate, bowls),
+            (laws.parameter_groups.decay_follows_the_learning_rate, unusual_bowls),
+            (laws.parameter_groups.trains_packed_weights_as_separate, packed_bowls),
+            (laws.parameter_groups.depends_on_its_gradients_alone, bowls),
+        )
+    ),
+]
+
+DATA_CHECKS = (*TOKENIZER, *OPTIMIZER, *SCHEDULE, *CORPUS, *TOKENIZER_2, *OPTIMIZER_2)

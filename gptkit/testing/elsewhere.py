@@ -7,7 +7,7 @@ import os
 import random
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -72,13 +72,13 @@ class OtherEnvironment(dict[str, str]):
 
 
 @contextmanager
-def elsewhere(part: object, number: int = 0) -> Iterator[None]:
-    """Change what clocks, the process, the environment and all random states say, in the part's own module too.
+def elsewhere(*parts: object, number: int = 0) -> Iterator[None]:
+    """Change what clocks, the process, the environment and all random states say, in the parts' own modules too.
 
     Args:
         number: Chooses among several such places.
     """
-    modules = modules_of(part)
+    modules = modules_of(parts)
     files = {module.__file__ for module in modules if module.__file__}
     other: dict[tuple[ModuleType, str], Any] = {
         **{(time, name): ahead(getattr(time, name), by) for name, by in (CLOCKS | CLOCKS_NS).items()},
@@ -102,9 +102,9 @@ def ahead(number: Callable[[], Any], by: float) -> Callable[[], Any]:
     return lambda: number() + by
 
 
-def modules_of(part: object) -> list[ModuleType]:
-    """Return the modules in which the classes of a part, and of the layers inside it, are defined."""
-    layers = [part, *part.modules()] if isinstance(part, nn.Module) else [part]
+def modules_of(parts: Iterable[object]) -> list[ModuleType]:
+    """Return the modules in which the classes of parts, and of the layers inside them, are defined."""
+    layers = [layer for part in parts for layer in (part.modules() if isinstance(part, nn.Module) else [part])]
     names = {each.__module__ for layer in layers for each in type(layer).__mro__}
     return [sys.modules[name] for name in names if name.partition(".")[0] not in ("torch", "builtins", "abc")]
 

@@ -137,6 +137,26 @@ def bowls(_: Subject) -> st.SearchStrategy[BowlCase]:
     return st.builds(BowlCase, rows=sizes, columns=sizes, seed=st.integers(0, 2**31 - 1))
 
 
+def unusual_bowls(_: Subject) -> st.SearchStrategy[BowlCase]:
+    """Return a strategy of convex losses of weights with one row or many axes, or with none of a kind."""
+    return st.builds(
+        BowlCase,
+        rows=st.integers(1, 4),
+        columns=st.integers(1, 4),
+        more_rows=st.integers(0, 3),
+        axes=st.integers(2, 4),
+        left_out=st.sampled_from(("", "matrices", "embeddings", "vectors")),
+        scalar=st.booleans(),
+        seed=st.integers(0, 2**31 - 1),
+    )
+
+
+def packed_bowls(_: Subject) -> st.SearchStrategy[BowlCase]:
+    """Return a strategy of convex losses whose two matrices can be stacked."""
+    sizes, more = st.integers(2, 6), st.integers(0, 4)
+    return st.builds(BowlCase, rows=sizes, columns=sizes, more_rows=more, seed=st.integers(0, 2**31 - 1))
+
+
 def runs(_: Subject) -> st.SearchStrategy[RunCase]:
     """Return a strategy of runs, from one step to thousands."""
     return st.builds(RunCase, total=st.integers(1, 12) | st.integers(1, 10_000), share=st.floats(0, 1))

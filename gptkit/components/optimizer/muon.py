@@ -38,7 +38,8 @@ class MuonOptimizer(Optimizer):
         matrices = [weight for weight in groups.matrices if weight.ndim == 2]
         others = groups.embeddings + [weight for weight in groups.matrices if weight.ndim != 2]
         muon = Muon(
-            matrices,
+            # As a group, which may be empty.
+            [{"params": matrices}],
             lr=self.learning_rate,
             momentum=self.momentum,
             weight_decay=self.weight_decay,

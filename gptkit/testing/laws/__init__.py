@@ -14,6 +14,7 @@ from gptkit.testing.laws import (
     module as module,
     number as number,
     optimizer as optimizer,
+    parameter_groups as parameter_groups,
     position as position,
     reference as reference,
     schedule as schedule,

@@ -52,7 +52,7 @@ def depends_on_its_input_alone(build: Build[nn.Module], case: Case) -> None:
     draw_weights(part, case)
     expected = part(x)
     other = replace(case, seed=case.seed + 1, T=case.T + 1)
-    with elsewhere(part, case.seed):
+    with elsewhere(part, number=case.seed):
         other.build(build)(other.x())
         found, again = part(x), case.build(build)
         for name, value in again.state_dict().items():

@@ -24,15 +24,24 @@ class BowlCase(Input):
     Args:
         rows: Of each matrix.
         columns: Of each matrix, and the length of each vector.
+        more_rows: Of the second matrix.
+        axes: Of the first matrix.
+        left_out: The kind of weights of which there are none: "matrices", "embeddings" or "vectors".
+        scalar: Whether there is a weight of one number besides the vector.
     """
 
     rows: int = 4
     columns: int = 6
+    more_rows: int = 0
+    axes: int = 2
+    left_out: str = ""
+    scalar: bool = False
     seed: int = 0
 
     def __str__(self) -> str:
         """Return the values from which the weights are drawn."""
-        return f"rows={self.rows} columns={self.columns} seed={self.seed}"
+        unusual = replace(self, rows=4, columns=6, seed=0).to_json().strip("{}")
+        return f"rows={self.rows} columns={self.columns} seed={self.seed} {unusual}".rstrip()
 
 
 class Bowl:
@@ -40,12 +49,17 @@ class Bowl:
 
     def __init__(self, case: BowlCase) -> None:
         shapes: dict[str, list[tuple[int, ...]]] = {
-            "matrices": [(case.rows, case.columns), (case.rows, case.columns)],
+            "matrices": [
+                (case.rows, case.columns, *[2] * (case.axes - 2)),
+                (case.rows + case.more_rows, case.columns),
+            ],
             "embeddings": [(7, case.columns)],
-            "vectors": [(case.columns,)],
+            "vectors": [(case.columns,), *([()] if case.scalar else [])],
         }
         drawn: dict[str, Any] = {
-            name: [nn.Parameter(draw(case, name, i, *shape)) for i, shape in enumerate(each)]
+            name: [
+                nn.Parameter(draw(case, name, i, *shape)) for i, shape in enumerate(each) if name != case.left_out
+            ]
             for name, each in shapes.items()
         }
         self.groups = ParameterGroups(**drawn)

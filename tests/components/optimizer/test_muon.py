@@ -28,6 +28,14 @@ def test_a_step_on_a_matrix_turns_every_direction_alike() -> None:
     assert stretched.max() / stretched.min() < 2
 
 
+def test_a_model_may_have_no_matrices() -> None:
+    kernel, bias = torch.nn.Parameter(torch.ones(2, 2, 2)), torch.nn.Parameter(torch.ones(2))
+    optimizer = MuonOptimizer().build(ParameterGroups(matrices=[kernel], embeddings=[], vectors=[bias]))
+    step_down(optimizer, [kernel, bias])
+    assert (kernel < 1).all()
+    assert (bias < 1).all()
+
+
 def test_weights_of_three_axes_are_left_to_adamw() -> None:
     kernel = torch.nn.Parameter(torch.ones(2, 2, 2))
     matrix = torch.nn.Parameter(torch.ones(2, 2))
