@@ -15,6 +15,7 @@ import pytest
 
 # Whole runs and texts written token by token, which take a third longer with their annotations checked.
 # What they call is checked by the tests of its own folder, and a decoder where a test asks for `annotations`.
+# Nor broken parts, which must be caught by a check, and unusual ones, of which there are many.
 UNCHECKED = (
     "bench/",
     "cli/",
@@ -22,6 +23,8 @@ UNCHECKED = (
     "decoding/test_decoder.py",
     "run/",
     "test_api.py",
+    "testing/test_kill_matrix.py",
+    "testing/test_unusual_parts.py",
     "tuning/",
 )
 

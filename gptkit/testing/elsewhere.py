@@ -97,7 +97,7 @@ def elsewhere(*parts: object, number: int = 0) -> Iterator[None]:
         yield
 
 
-def ahead(number: Callable[[], Any], by: float) -> Callable[[], Any]:
+def ahead(number: Callable[[], Any], by: int | float) -> Callable[[], Any]:
     """Return a clock, or another source of a number, that is ahead."""
     return lambda: number() + by
 
