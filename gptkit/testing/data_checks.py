@@ -4,7 +4,16 @@ from typing import Any
 
 from gptkit.testing import laws
 from gptkit.testing.check import check
-from gptkit.testing.strategies import bowls, broken_texts, no_input, packed_bowls, runs, texts, unusual_bowls
+from gptkit.testing.strategies import (
+    bowls,
+    broken_texts,
+    long_runs,
+    no_input,
+    packed_bowls,
+    runs,
+    texts,
+    unusual_bowls,
+)
 
 TOKENIZER = [
     check(("tokenizer",), law, texts, case=laws.tokenizer.TextCase, is_core=True)
@@ -91,4 +100,22 @@ OPTIMIZER_2 = [
     ),
 ]
 
-DATA_CHECKS = (*TOKENIZER, *OPTIMIZER, *SCHEDULE, *CORPUS, *TOKENIZER_2, *OPTIMIZER_2)
+SCHEDULE_2 = [
+    check(("schedule",), law, inputs, case=laws.schedule.RunCase, when=when, **(MORE | {"share": 0.5}))
+    for law, inputs, when in (
+        (laws.schedule.is_defined_throughout, long_runs, "long"),
+        (laws.schedule.depends_on_nothing_else, runs, ""),
+    )
+]
+CORPUS_2 = [
+    check(("corpus",), law, no_input, case=laws.corpus.NoCase, share=0.05, level="2")
+    for law in (
+        laws.corpus.shares_little_with_training,
+        laws.corpus.is_unicode,
+        laws.corpus.refuses_broken_files,
+        laws.corpus.readings_do_not_disturb_one_another,
+        laws.corpus.is_the_same_later,
+    )
+]
+
+DATA_CHECKS = (*TOKENIZER, *OPTIMIZER, *SCHEDULE, *CORPUS, *TOKENIZER_2, *OPTIMIZER_2, *SCHEDULE_2, *CORPUS_2)

@@ -72,11 +72,12 @@ class OtherEnvironment(dict[str, str]):
 
 
 @contextmanager
-def elsewhere(*parts: object, number: int = 0) -> Iterator[None]:
+def elsewhere(*parts: object, number: int = 0, environment: bool = True) -> Iterator[None]:
     """Change what clocks, the process, the environment and all random states say, in the parts' own modules too.
 
     Args:
         number: Chooses among several such places.
+        environment: Whether to change the environment, which may say where files are.
     """
     modules = modules_of(parts)
     files = {module.__file__ for module in modules if module.__file__}
@@ -84,8 +85,9 @@ def elsewhere(*parts: object, number: int = 0) -> Iterator[None]:
         **{(time, name): ahead(getattr(time, name), by) for name, by in (CLOCKS | CLOCKS_NS).items()},
         (datetime, "datetime"): LaterDatetime,
         **{(os, name): ahead(getattr(os, name), 1 + number) for name in ("getpid", "getppid")},
-        (os, "environ"): OtherEnvironment(files, VALUES[number % len(VALUES)]),
     }
+    if environment:
+        other[os, "environ"] = OtherEnvironment(files, VALUES[number % len(VALUES)])
     with ExitStack() as stack:
         stack.enter_context(other_random_states(number))
         # A module may have imported a clock by name.

@@ -162,6 +162,12 @@ def runs(_: Subject) -> st.SearchStrategy[RunCase]:
     return st.builds(RunCase, total=st.integers(1, 12) | st.integers(1, 10_000), share=st.floats(0, 1))
 
 
+def long_runs(_: Subject) -> st.SearchStrategy[RunCase]:
+    """Return a strategy of runs of more steps than 10,000, and than 16 bits count."""
+    totals = st.sampled_from((10_001, 40_000, 70_000, 100_000, 1_000_000)) | st.integers(10_001, 2_000_000)
+    return st.builds(RunCase, total=totals, share=st.floats(0, 1))
+
+
 def no_input(_: Subject) -> st.SearchStrategy[NoCase]:
     """Return the strategy of a corpus's input, of which there is one."""
     return st.just(NoCase())

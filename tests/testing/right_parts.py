@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gptkit.components.attention.naive import NaiveAttention
+from gptkit.components.corpus.text import TextCorpus
 from gptkit.components.feed_forward.gelu import GeluFeedForward
 from gptkit.components.feed_forward.swiglu import SwigluFeedForward
 from gptkit.components.norm.layernorm import LayerNorm
@@ -169,3 +171,17 @@ class BottlesCorpus(SplitCorpus):
 
     def read(self) -> str:
         return "".join(f"{n} green bottles, hanging on the wall;\n" for n in range(60))
+
+
+class SquaresCorpus(SplitCorpus):
+    """Lines that are all different."""
+
+    def read(self) -> str:
+        return "".join(f"{n:03} times {n:03} is {n * n}, and once more {n**3}\n" for n in range(600))
+
+
+class FileCorpus(TextCorpus):
+    """This file."""
+
+    def __init__(self, *, path: Path = Path(__file__)) -> None:
+        super().__init__(path=path)

@@ -1,16 +1,29 @@
 """Laws of every corpus."""
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain, zip_longest
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from gptkit.errors import DataError
 from gptkit.interfaces import Corpus
+from gptkit.registry.signature import options
+from gptkit.testing.elsewhere import elsewhere
 from gptkit.testing.input import Input
-from gptkit.testing.outcome import NotHere
+from gptkit.testing.outcome import DoesNotApply, NotHere
 
-Make = Callable[[], Corpus]
+Make = Callable[..., Corpus]
 # Characters of a piece and of a line that hardly recur by chance.
 PIECE, LINE = 60, 30
+# With readable text beside it, which shows that a file is read.
+NOT_UTF_8 = b"unreadable: \xff\xfe\xff"
+HALF = re.compile("[\ud800-\udfff]")
+# Characters of each text that are compared for what they share, and the share from which on it is too much.
+COMPARED, MOST_SHARED = 20_000_000, 0.04
+# Characters of a validation text that are too few to tell, and parts of the training text to compare with it.
+SHORT, PARTS = 2_000, 6
 # Pieces, and lines, of the validation text that are looked up in the training text.
 PIECES = 25
 
@@ -73,3 +86,102 @@ def evenly_spaced(text: str) -> Iterator[str]:
     for i in range(PIECES):
         start = last * i // (PIECES - 1)
         yield text[start : start + PIECE]
+
+
+def shares_little_with_training(make: Make, _: NoCase) -> None:
+    """Assert that the validation text has hardly more in common with the training text than that has in itself."""
+    read = {name: "".join(pieces)[:COMPARED] for name, pieces in texts(make)}
+    training, validation = read["training"], read["validation"]
+    if len(validation) < SHORT:
+        raise DoesNotApply(f"the validation text is shorter than {SHORT:,} characters, where a few lines decide")
+    # What a part of the training text has in common with the rest of it, at most, is natural.
+    length = min(len(validation), len(training) // PARTS)
+    starts = [(len(training) - length) * i // (PARTS - 1) for i in range(PARTS)]
+    natural = max(shared(training[i : i + length], training[:i] + training[i + length :]) for i in starts)
+    found = shared(validation, training)
+    if found > 2 * natural + MOST_SHARED:
+        raise AssertionError(
+            f"{found:.0%} of the validation text occurs in the training text, and of a part of the training text at "
+            f"most {natural:.0%} occurs in the rest of it"
+        )
+
+
+def shared(text: str, other: str) -> float:
+    """Return the share of a text that is in lines, or in runs of about two lines, which another text also has."""
+    if not text:
+        return 0.0
+    blocks = {other[i : i + PIECE]: i for i in range(0, len(other) - PIECE + 1, PIECE)}
+    i = end = in_runs = 0
+    while i + PIECE <= len(text):
+        if (at := blocks.get(text[i : i + PIECE])) is None:
+            i += 1
+            continue
+        start, stop, offset = i, i + PIECE, at - i
+        while start > end and start + offset > 0 and text[start - 1] == other[start - 1 + offset]:
+            start -= 1
+        while stop < len(text) and stop + offset < len(other) and text[stop] == other[stop + offset]:
+            stop += 1
+        in_runs += stop - start
+        i = end = stop
+    lines = {line for line in other.splitlines() if len(line) >= LINE}
+    in_lines = sum(len(line) for line in text.splitlines() if line in lines)
+    return max(in_runs, in_lines) / len(text)
+
+
+def is_unicode(make: Make, _: NoCase) -> None:
+    """Assert that no text holds half of a surrogate pair, which is no character and has no UTF-8."""
+    for name, pieces in texts(make):
+        if half := HALF.search("".join(pieces)):
+            raise AssertionError(f"the {name} text holds {half[0]!r}, which is half of a character")
+
+
+def refuses_broken_files(make: Make, _: NoCase) -> None:
+    """Assert that a file with bytes that cannot be decoded is refused by a DataError, or loses none of them."""
+    before = {name: "".join(pieces) for name, pieces in texts(make)}
+    for name, file in files_of(make()).items():
+        with TemporaryDirectory() as folder:
+            content = file.read_bytes()
+            broken = Path(folder) / file.name
+            broken.write_bytes(content[: len(content) // 2] + NOT_UTF_8 + content[len(content) // 2 :])
+            try:
+                corpus = make(**{name: broken})
+                text = "".join(chain(corpus.train(), corpus.validation()))
+            except DataError:
+                return
+            except Exception as error:
+                raise AssertionError(
+                    f"a file that cannot be decoded raises {type(error).__name__}, not a DataError"
+                ) from error
+            if text != "".join(before.values()) and NOT_UTF_8.decode("latin-1") not in text:
+                raise AssertionError("it changes or leaves out what it cannot decode of a file")
+            return
+    raise DoesNotApply("no option of it is a file")
+
+
+def files_of(corpus: Corpus) -> dict[str, Path]:
+    """Return the options of a corpus that are files, by name."""
+    names = [option.name for option in options(type(corpus)).values() if option.annotation is Path]
+    return {name: path for name in names if (path := Path(getattr(corpus, name, ""))).is_file()}
+
+
+def readings_do_not_disturb_one_another(make: Make, _: NoCase) -> None:
+    """Assert that a reading that is given up, or that alternates with another one, changes no text."""
+    expected = {name: "".join(pieces) for name, pieces in texts(make)}
+    corpus = make()
+    next(corpus.train(), None), next(corpus.validation(), None)
+    found: dict[str, list[str]] = {"training": [], "validation": []}
+    for pieces in zip_longest(corpus.train(), corpus.validation(), fillvalue=""):
+        for name, piece in zip(found, pieces, strict=True):
+            found[name].append(piece)
+    for name, text in expected.items():
+        if "".join(found[name]) != text:
+            raise AssertionError(f"the {name} text is another when both texts are read piece by piece in turns")
+
+
+def is_the_same_later(make: Make, _: NoCase) -> None:
+    """Assert that the text depends on no clock, process or random state, and on no corpus that was made before."""
+    expected = {name: "".join(pieces) for name, pieces in texts(make)}
+    with elsewhere(make(), environment=False):
+        for name, pieces in texts(make):
+            if "".join(pieces) != expected[name]:
+                raise AssertionError(f"the {name} text is another at another time, in another process")

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gptkit.interfaces import Schedule
+from gptkit.testing.elsewhere import elsewhere
 from gptkit.testing.input import Input
 
 Make = Callable[[int], Schedule]
@@ -52,6 +53,21 @@ def depends_on_the_step_alone(make: Make, case: RunCase) -> None:
     for found in (schedule(case.step), schedule(case.step), other(case.step)):
         if found != expected:
             raise AssertionError(f"the factor of step {case.step} is first {expected} and later {found} ({case})")
+
+
+def depends_on_nothing_else(make: Make, case: RunCase) -> None:
+    """Assert that the factor depends on no clock, process, environment or random state, and on no earlier step."""
+    schedule = make(case.total)
+    steps = {0, case.step // 2, case.step, case.total}
+    expected = {step: schedule(step) for step in sorted(steps)}
+    with elsewhere(schedule, number=case.total):
+        for step in sorted(steps, reverse=True):
+            for found in (make(case.total)(step), schedule(step)):
+                if found != expected[step]:
+                    raise AssertionError(
+                        f"at another time, or without the steps before, the factor of step {step} is {found}, not "
+                        f"{expected[step]} ({case})"
+                    )
 
 
 def learns_something(make: Make, case: RunCase) -> None:
