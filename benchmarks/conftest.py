@@ -72,8 +72,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         item.add_marker(pytest.mark.benchmark(timer=REPLAY))
         # An incorrect part fails before it is timed, without using the fixture.
         item.add_marker(pytest.mark.filterwarnings("ignore:Benchmark fixture was not used"))
-        # PyTorch raises them itself while it compiles.
+        # PyTorch raises them itself while it compiles; on CUDA it also advises TensorFloat32.
         item.add_marker(pytest.mark.filterwarnings("ignore::DeprecationWarning"))
+        item.add_marker(pytest.mark.filterwarnings(r"ignore::UserWarning:torch\._inductor"))
     if not config.getoption("--benchmark"):
         for item in timed:
             item.add_marker(pytest.mark.skip(reason="measures time: pass --benchmark"))

@@ -26,7 +26,7 @@ def profile_training(recipe: str, directory: Path, overrides: list[str]) -> None
     def write(profiler: profile) -> None:
         profiler.export_chrome_trace(str(directory / "trace.json"))
         table = profiler.key_averages().table(
-            sort_by="self_cuda_time_total" if on_cuda else "self_cpu_time_total", row_limit=60
+            sort_by="self_device_time_total" if on_cuda else "self_cpu_time_total", row_limit=60
         )
         (directory / "kernels.txt").write_text(table)
 

@@ -79,6 +79,8 @@ def prepare_process() -> None:
 
     # Before anything imports gptkit, whose modules it wraps as they are loaded.
     jaxtyping.install_import_hook([f"gptkit.{name}" for name in CHECKED], "beartype.beartype")
+    # PyTorch looks at it at the first product on CUDA, and a test of deterministic algorithms may come later.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     # Wrapping costs four seconds for each worker, unless the result is kept as bytecode.
     sys.dont_write_bytecode = False
     # Tests are small, and threads that wait for one another make them three times as long on a busy machine.

@@ -38,7 +38,7 @@ class CudaGraph:
         # A graph is recorded and launched on the current device, which may not be the model's.
         with torch.cuda.device_of(batch.inputs):
             if self.graph is None:
-                self.record(batch)
+                self.graph = self.record(batch)
             for weight, gradient in self.gradients.items():
                 if weight.grad is not gradient:
                     weight.grad = gradient.zero_() if weight.grad is None else gradient.copy_(weight.grad)
@@ -47,13 +47,14 @@ class CudaGraph:
             self.graph.replay()
         return self.loss
 
-    def record(self, batch: MicroBatch) -> None:
-        """Record the graph of a micro-batch's forward and backward; leaves zero gradients."""
+    def record(self, batch: MicroBatch) -> torch.cuda.CUDAGraph:
+        """Return the graph of a micro-batch's forward and backward; leaves zero gradients."""
         self.static = replace(batch, inputs=batch.inputs.clone(), targets=batch.targets.clone())
         run = partial(self.forward_backward, self.static)
         # Warming up draws random numbers; the replay must start from the caller's state.
         with torch.random.fork_rng(devices=[batch.inputs.device]):
-            self.graph, self.loss = capture(run, partial(self.warm_up, self.static))
+            graph, self.loss = capture(run, partial(self.warm_up, self.static))
+        return graph
 
     def warm_up(self, batch: MicroBatch) -> None:
         """Run what happens only in the first passes, such as compiling, because a graph cannot record it.

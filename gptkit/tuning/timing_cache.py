@@ -20,6 +20,10 @@ from gptkit.user_cache import file_for, store_file
 # Of the cache.
 FOLDER = "attention"
 
+# Each has its precision of float32 products. The older name for both, torch.get_float32_matmul_precision, raises
+# if a program has set one of them.
+BACKENDS: tuple[Any, ...] = (torch.backends.cuda, torch.backends.mkldnn)
+
 
 def key_of(candidates: list[Candidate], conditions: TimingConditions, position: str) -> dict[str, Any]:
     """Return all that the times depend on, as far as it is known without measuring, in JSON's types.
@@ -32,8 +36,7 @@ def key_of(candidates: list[Candidate], conditions: TimingConditions, position: 
         "torch": torch.__version__,
         "device": device_name(conditions.device),
         "threads": torch.get_num_threads(),
-        # Not torch.get_float32_matmul_precision, which raises where a program has set one of these.
-        "matmul": [torch.backends.cuda.matmul.fp32_precision, torch.backends.mkldnn.matmul.fp32_precision],
+        "matmul": [backend.matmul.fp32_precision for backend in BACKENDS],
         # The device's name counts, not its number.
         "conditions": str(replace(conditions, device=torch.device(conditions.device.type))),
         "position": position,

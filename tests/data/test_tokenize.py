@@ -147,8 +147,14 @@ def of_vocabulary(size: int) -> TokenData:
 def test_on_cuda_tokens_have_a_dtype_that_can_be_indexed_there(
     size: int, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    data, moved, needed = of_vocabulary(size), [], size * dtype.itemsize
-    monkeypatch.setattr(torch.Tensor, "to", lambda self, *given: moved.append(given) or self)
+    data, needed = of_vocabulary(size), size * dtype.itemsize
+    moved: list[tuple[Any, ...]] = []
+
+    def move(tokens: torch.Tensor, *given: Any) -> torch.Tensor:
+        moved.append(given)
+        return tokens
+
+    monkeypatch.setattr(torch.Tensor, "to", move)
     for free in (4 * needed, 4 * needed + 4):
         monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device, free=free: (free, free))
         data.train_on(CUDA)
@@ -159,7 +165,8 @@ def test_on_cuda_tokens_have_a_dtype_that_can_be_indexed_there(
 @pytest.mark.cuda
 @pytest.mark.parametrize("size", [256, 257, 66_000])
 def test_a_batch_drawn_on_cuda_is_the_one_drawn_on_the_cpu(size: int) -> None:
-    data = TokenData(*[torch.arange(size).to(dtype_of(size))] * 2, 0, 0.0, {})
+    tokens = torch.arange(size).to(dtype_of(size))
+    data = TokenData(tokens, tokens, 0, 0.0, {})
     on_cuda = draw_batch(data.train_on(CUDA), 3, 5, seed=0, step=0)
     assert on_cuda[0].is_cuda
     on_cpu = draw_batch(data.train_on(torch.device("cpu")), 3, 5, seed=0, step=0)

@@ -16,7 +16,7 @@ from gptkit.registry.loader import import_file
 from gptkit.run.prepare import prepare
 from gptkit.tuning.attention_timing import AttentionTime
 from gptkit.tuning.source_hash import gptkit_hash, source_hash
-from gptkit.tuning.timing_cache import FOLDER, key_of, load_times, store_times
+from gptkit.tuning.timing_cache import BACKENDS, FOLDER, key_of, load_times, store_times
 from gptkit.tuning.timing_conditions import TimingConditions
 from gptkit.user_cache import file_for
 from tests.attention_timings import Costs, write_auto
@@ -43,7 +43,7 @@ def test_what_was_kept_comes_back_with_its_day(cache: Path) -> None:
 def test_the_precision_of_products_counts_however_a_program_sets_it() -> None:
     conditions = TimingConditions(small_dims(), 4, "fp32", torch.device("cpu"))
     before = key_of([], conditions, "rope")
-    for backend in (torch.backends.mkldnn, torch.backends.cuda):
+    for backend in BACKENDS:
         # PyTorch's older name for both can then no longer be read.
         was, backend.matmul.fp32_precision = backend.matmul.fp32_precision, "tf32"
         try:

@@ -88,9 +88,11 @@ def reset_compiler(backend: str) -> None:
 
 @contextmanager
 def quiet_compiler() -> Iterator[None]:
-    """Ignore the compiler's own deprecation warnings, for tests in which warnings are errors."""
+    """Ignore the compiler's own deprecation warnings and its advice, for tests in which warnings are errors."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
+        # On CUDA it advises TensorFloat32, for one thing.
+        warnings.filterwarnings("ignore", category=UserWarning, module=r"torch\._inductor")
         yield
 
 
