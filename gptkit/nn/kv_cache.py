@@ -10,8 +10,9 @@ from gptkit.interfaces import LayerCache
 class KVCache(LayerCache):
     """Keys and values of a fixed number of positions.
 
-    Slot i holds position i. `update` returns every slot, written or not, so that shapes are the same for each
-    token and nothing is recompiled. Slots not yet written hold zeros; the caller's `attn_mask` must hide them.
+    Slot i holds position i, and what was written there last. `update` returns every slot, written or not, so that
+    shapes are the same for each token and nothing is recompiled. Slots not yet written hold zeros; the caller's
+    `attn_mask` must hide them.
 
     Args:
         like: A tensor of the dtype and on the device that the cache is to have.

@@ -15,6 +15,7 @@ from gptkit.testing.attend_equivalence import attends_as_reference
 from gptkit.testing.check import check, check_in_dtypes
 from gptkit.testing.data_checks import DATA_CHECKS
 from gptkit.testing.equivalence import equals_reference
+from gptkit.testing.module_checks import LATER_MODULE_CHECKS, MIXERS, MODULES
 from gptkit.testing.strategies import (
     Inputs,
     attended_cases,
@@ -26,8 +27,6 @@ from gptkit.testing.strategies import (
     small_cases,
 )
 
-MODULES = ("attention", "feed_forward", "norm", "position", "block")
-MIXERS = ("attention", "block")
 DROPPERS = ("attention", "feed_forward", "block")
 
 # One shape for each number and width of heads, because compiling takes seconds.
@@ -154,5 +153,6 @@ CHECKS = (
     *REFERENCE,
     *POSITION,
     *LEVEL_2,
+    *LATER_MODULE_CHECKS,
     *DATA_CHECKS,
 )

@@ -1,56 +1,11 @@
 """Every deliberately broken part, and the checks that must catch it."""
 
-from tests.testing import (
-    broken_arithmetic,
-    broken_at_length,
-    broken_attends,
-    broken_attentions,
-    broken_blocks,
-    broken_caches,
-    broken_corpora,
-    broken_data,
-    broken_feed_forwards,
-    broken_graphs,
-    broken_groups,
-    broken_hidden_inputs,
-    broken_histories,
-    broken_kernels,
-    broken_limits,
-    broken_modules,
-    broken_optimizers,
-    broken_runs,
-    broken_schedules,
-    broken_tokenizers,
-    subtle_attentions,
-    subtle_data,
-    subtle_modules,
-)
+from importlib import import_module
+from pathlib import Path
 
-TABLES = (
-    broken_attends,
-    broken_kernels,
-    broken_limits,
-    broken_arithmetic,
-    broken_attentions,
-    broken_caches,
-    broken_feed_forwards,
-    broken_modules,
-    broken_blocks,
-    broken_data,
-    broken_optimizers,
-    broken_schedules,
-    broken_graphs,
-    broken_histories,
-    broken_hidden_inputs,
-    broken_at_length,
-    broken_tokenizers,
-    broken_groups,
-    broken_runs,
-    broken_corpora,
-    subtle_attentions,
-    subtle_modules,
-    subtle_data,
-)
+# Each file of broken parts, which has a table of them.
+FILES = sorted(file for file in Path(__file__).parent.glob("*.py") if file.stem.startswith(("broken_", "subtle_")))
+TABLES = [import_module(f"tests.testing.{file.stem}") for file in FILES]
 CAUGHT_BY: dict[type, tuple[str, ...]] = {
     mutant: tuple(checks.split()) for table in TABLES for mutant, checks in table.CAUGHT_BY.items()
 }

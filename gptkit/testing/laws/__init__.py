@@ -11,6 +11,7 @@ from gptkit.testing.laws import (
     gradient as gradient,
     history as history,
     limit as limit,
+    mask as mask,
     module as module,
     number as number,
     optimizer as optimizer,
