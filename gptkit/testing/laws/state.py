@@ -1,5 +1,6 @@
 """Laws of every module about its state: initial weights, saved weights, and nothing kept between passes."""
 
+import warnings
 from dataclasses import replace
 
 import torch
@@ -102,10 +103,15 @@ class uninitialised_is_nan:  # noqa: N801  # reads as a statement
             torch.are_deterministic_algorithms_enabled(),
             torch.is_deterministic_algorithms_warn_only_enabled(),
         )
-        # Filling needs deterministic algorithms; an operation that has none only warns.
+        # Filling needs deterministic algorithms. An operation that has none only warns, on CUDA every product, and
+        # that is not what is asked here.
         torch.use_deterministic_algorithms(True, warn_only=True)
+        self.quiet = warnings.catch_warnings()
+        self.quiet.__enter__()
+        warnings.filterwarnings("ignore", ".*deterministic", UserWarning)
         torch.utils.deterministic.fill_uninitialized_memory = True  # type: ignore[attr-defined]
 
     def __exit__(self, *raised: object) -> None:
         """Switch it off."""
+        self.quiet.__exit__(None, None, None)
         torch.use_deterministic_algorithms(self.before[0], warn_only=self.before[1])
