@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from gptkit.errors import RecipeError
+from gptkit.errors import RecipeError, UsageError
 from gptkit.recipe.check import check_recipe
 from gptkit.recipe.read import read
 from gptkit.registry.loader import Plugins
@@ -81,6 +81,17 @@ def test_auto_says_so_where_compiling_fails(all_installed: None, choose: Choose)
 
     choice = choose(1e4, [], fail())
     assert (choice.value, choice.reason) == (False, "compiling failed: RuntimeError: no such thing")
+
+
+def test_auto_tries_the_pass_that_training_runs_with_its_graph(
+    all_installed: None, choose: Choose, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise UsageError("it cannot be recorded")
+
+    monkeypatch.setattr(module, "compiled_pass", refuse)
+    choice = choose(1e4, [], [])
+    assert (choice.value, choice.reason) == (False, "compiling failed: UsageError: it cannot be recorded")
 
 
 # In a process of its own, because the checker of shapes that tests run under does not go through torch.compile.
