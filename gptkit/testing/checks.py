@@ -126,6 +126,7 @@ LEVEL_2 = [
     check(MODULES, laws.history.follows_its_weights, broad_cases, share=0.2, level="2"),
     check(MODULES, laws.history.depends_on_its_input_alone, broad_cases, share=0.2, level="2"),
     check(MODULES, laws.history.trains_on_from_its_state_dict, broad_cases, share=0.1, level="2"),
+    check(MODULES, laws.process.is_the_same_in_another_process, broad_cases, share=0.05, level="2"),
     check(MODULES, laws.module.rows_are_independent, large_cases, when="large", share=0.1, level="2"),
     check(MODULES, laws.state.forgets_earlier_passes, large_cases, when="large", share=0.1, level="2"),
     check(

@@ -1,5 +1,6 @@
 """The checks of parts that are no modules: tokenizers, corpora, optimizers and schedules."""
 
+from dataclasses import replace
 from typing import Any
 
 from gptkit.testing import laws
@@ -117,5 +118,28 @@ CORPUS_2 = [
         laws.corpus.is_the_same_later,
     )
 ]
+# Few inputs, because each is a question to another process. The kinds differ in the class of their inputs.
+PROCESS = [
+    replace(
+        check((kind,), laws.process.is_the_same_in_another_process, inputs, case=case, share=0.1, level="2"),
+        id=f"{kind}_is_the_same_in_another_process",
+    )
+    for kind, inputs, case in (
+        ("tokenizer", texts, laws.tokenizer.TextCase),
+        ("optimizer", bowls, laws.optimizer.BowlCase),
+        ("schedule", runs, laws.schedule.RunCase),
+        ("corpus", no_input, laws.corpus.NoCase),
+    )
+]
 
-DATA_CHECKS = (*TOKENIZER, *OPTIMIZER, *SCHEDULE, *CORPUS, *TOKENIZER_2, *OPTIMIZER_2, *SCHEDULE_2, *CORPUS_2)
+DATA_CHECKS = (
+    *TOKENIZER,
+    *OPTIMIZER,
+    *SCHEDULE,
+    *CORPUS,
+    *TOKENIZER_2,
+    *OPTIMIZER_2,
+    *SCHEDULE_2,
+    *CORPUS_2,
+    *PROCESS,
+)

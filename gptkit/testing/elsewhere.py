@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Any
 from unittest import mock
 
@@ -66,9 +66,15 @@ class OtherEnvironment(dict[str, str]):
     def is_read_by_a_part(self) -> bool:
         """Return whether the line that reads a variable is in one of the files."""
         frame = sys._getframe(1)
-        while frame.f_back is not None and frame.f_code.co_filename in (__file__, os.getenv.__code__.co_filename):
+        while frame.f_back is not None and is_between(frame):
             frame = frame.f_back
         return frame.f_code.co_filename in self.files
+
+
+def is_between(frame: FrameType) -> bool:
+    """Return whether a frame is of this file, of `os`, or of what checks annotations at run time."""
+    owner = str(frame.f_globals.get("__name__"))
+    return owner in (__name__, "os") or owner.startswith(("jaxtyping", "beartype"))
 
 
 @contextmanager

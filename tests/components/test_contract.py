@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from subprocess import PIPE
 
@@ -16,13 +17,28 @@ from gptkit.testing.check import LEVELS
 README = Path(__file__).parents[2] / "README.md"
 # Few, because each run draws new inputs.
 INPUTS = 5
+SLOW = [pytest.mark.exhaustive]
 # Options that have no default.
 OPTIONS = {("corpus", "text"): {"path": README}}
+
+
+def without_another_process(test: Callable[..., None]) -> Callable[..., None]:
+    """Return a contract whose checks in another process are exhaustive: each worker would start one of its own."""
+    (mark,) = test.pytestmark  # type: ignore[attr-defined]
+    params = [
+        pytest.param(*each.values, id=each.id, marks=[*each.marks, *SLOW * ("process" in each.id)])
+        for each in mark.args[1]
+    ]
+    test.pytestmark = [pytest.mark.parametrize(mark.args[0], params).mark]  # type: ignore[attr-defined]
+    return test
+
 
 ENTRIES = {f"{entry.kind}_{entry.name}": entry for entry in Plugins().registry}
 for title, entry in ENTRIES.items():
     options = OPTIONS.get((entry.kind, entry.name))
-    globals()[f"test_{title}"] = contract(entry.part, options=options, inputs=INPUTS, level=LEVELS[-1])
+    globals()[f"test_{title}"] = without_another_process(
+        contract(entry.part, options=options, inputs=INPUTS, level=LEVELS[-1])
+    )
     if issubclass(entry.part, nn.Module):
         on_cuda = contract(entry.part, device="cuda", level=LEVELS[-1])
         globals()[f"test_{title}_on_cuda"] = pytest.mark.cuda(on_cuda)

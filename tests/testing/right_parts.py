@@ -181,7 +181,7 @@ class SquaresCorpus(SplitCorpus):
 
 
 class FileCorpus(TextCorpus):
-    """This file."""
+    """This file, with an é."""
 
     def __init__(self, *, path: Path = Path(__file__)) -> None:
         super().__init__(path=path)

@@ -17,6 +17,7 @@ from gptkit.testing.laws import (
     optimizer as optimizer,
     parameter_groups as parameter_groups,
     position as position,
+    process as process,
     reference as reference,
     schedule as schedule,
     state as state,

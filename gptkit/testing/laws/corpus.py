@@ -101,8 +101,8 @@ def shares_little_with_training(make: Make, _: NoCase) -> None:
     found = shared(validation, training)
     if found > 2 * natural + MOST_SHARED:
         raise AssertionError(
-            f"{found:.0%} of the validation text occurs in the training text, and at most {natural:.0%} of a part of "
-            "the training text occurs in the rest of it"
+            f"{found:.0%} of the validation text occurs in the training text, and at most {natural:.0%} of a part "
+            "of the training text occurs in the rest of it"
         )
 
 
