@@ -13,6 +13,7 @@ from gptkit.testing.strategies import (
     packed_bowls,
     runs,
     texts,
+    texts_of_many_characters,
     unusual_bowls,
 )
 
@@ -54,6 +55,7 @@ CORPUS = [
 ]
 
 MORE: dict[str, Any] = {"share": 0.2, "level": "2", "is_core": True}
+LARGE: dict[str, Any] = {"share": 0.04, "level": "2"}
 
 TOKENIZER_2 = [
     *(
@@ -64,6 +66,7 @@ TOKENIZER_2 = [
             laws.tokenizer_use.safe_cuts_change_nothing,
             laws.tokenizer_use.decodes_token_by_token,
             laws.tokenizer_use.restores_without_files,
+            laws.tokenizer_use.encoding_changes_nothing,
         )
     ),
     *(
@@ -77,6 +80,10 @@ TOKENIZER_2 = [
             level="2",
         )
         for law in (laws.tokenizer.round_trips, laws.tokenizer_use.encode_array_gives_the_same_ids)
+    ),
+    *(
+        check(("tokenizer",), law, texts_of_many_characters, case=laws.tokenizer.TextCase, when="large", **LARGE)
+        for law in (laws.tokenizer_use.encode_array_gives_the_same_ids, laws.tokenizer_use.vocabulary_ignores_cuts)
     ),
 ]
 

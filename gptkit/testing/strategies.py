@@ -131,6 +131,12 @@ def broken_texts(subject: Subject) -> st.SearchStrategy[TextCase]:
     return st.builds(replace, texts(subject), text=halves)
 
 
+def texts_of_many_characters(_: Subject) -> st.SearchStrategy[TextCase]:
+    """Return a strategy of texts of more characters than a byte counts."""
+    letters = st.integers(0x20, 0x2000).map(lambda first: "".join(map(chr, range(first, first + 300))))
+    return letters.flatmap(lambda text: st.builds(TextCase, pieces=st.just((text,)), text=st.just(text[::-1])))
+
+
 def bowls(_: Subject) -> st.SearchStrategy[BowlCase]:
     """Return a strategy of convex losses."""
     sizes = st.integers(2, 9)

@@ -136,6 +136,32 @@ class RestsAtNight(AdamWOptimizer):
         return Resting(together(groups))
 
 
+class HalvesWithAge(AdamWOptimizer):
+    """Ten minutes after it was built."""
+
+    def build(self, groups: ParameterGroups) -> torch.optim.Optimizer:
+        began = time.monotonic()
+
+        class Ageing(Plain):
+            def update(self, weight: Tensor, gradient: Tensor, group: dict[str, Any]) -> Tensor:
+                return super().update(weight, gradient, group) * (1 if time.monotonic() < began + 600 else 0.5)
+
+        return Ageing(together(groups))
+
+
+class LowersItsRate(AdamWOptimizer):
+    """Which the schedule sets again before each step."""
+
+    def build(self, groups: ParameterGroups) -> torch.optim.Optimizer:
+        def lower(optimizer: torch.optim.Optimizer, *_: object) -> None:
+            for group in optimizer.param_groups:
+                group["lr"] *= 0.9
+
+        optimizer = super().build(groups)
+        optimizer.register_step_post_hook(lower)
+        return optimizer
+
+
 class AddsNoise(AdamWOptimizer):
     """From PyTorch's global generator, which no step seeds for it."""
 
@@ -175,5 +201,7 @@ CAUGHT_BY: CaughtBy = {
     UpdatesTheFirstOfPacked: "trains_packed_weights_as_separate",
     RestsAtNight: "depends_on_its_gradients_alone",
     WarmsUpOnceForAll: "depends_on_its_gradients_alone",
+    HalvesWithAge: "depends_on_its_gradients_alone",
+    LowersItsRate: "each_group_follows_its_rate",
     AddsNoise: "depends_on_its_gradients_alone",
 }

@@ -3,7 +3,9 @@
 import json
 import os
 import tempfile
+import time
 import weakref
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -109,6 +111,71 @@ class ArraysReplaceHalves(ByteTokenizer):
         return np.frombuffer(text.encode("utf-8", "replace"), dtype=np.uint8)
 
 
+class WritesOverItsArray(CharTokenizer):
+    """Gives a view of one buffer."""
+
+    buffer = np.zeros(2000, dtype=np.int64)
+
+    def encode_array(self, text: str) -> Ids:
+        ids = super().encode_array(text)
+        self.buffer[: len(ids)] = ids
+        return self.buffer[: len(ids)]
+
+
+class LearnsWhileItEncodes(CharTokenizer):
+    """Takes characters that it does not know into the vocabulary."""
+
+    def encode(self, text: str) -> list[int]:
+        for character in text:
+            if self.ids.setdefault(character, len(self.characters)) == len(self.characters):
+                self.characters.append(character)
+        return super().encode(text)
+
+    def encode_array(self, text: str) -> Ids:
+        return np.array(self.encode(text), dtype=np.int64)
+
+
+class SavesWhatItHasMet(CharTokenizer):
+    """The characters of the texts that it has encoded, or all before the first."""
+
+    def encode(self, text: str) -> list[int]:
+        ids = super().encode(text)
+        self.met = getattr(self, "met", set()) | set(text)
+        return ids
+
+    def to_json(self) -> dict[str, Any]:
+        return {"characters": "".join(sorted(getattr(self, "met", self.characters)))}
+
+
+class EncodesByTheHour(ByteTokenizer):
+    """Its ids turn with the hour, and back."""
+
+    def encode(self, text: str) -> list[int]:
+        return [(i + int(time.time() // 3600)) % 256 for i in super().encode(text)]
+
+    def encode_array(self, text: str) -> Ids:
+        return np.array(self.encode(text), dtype=np.int64)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return super().decode([(i - int(time.time() // 3600)) % 256 for i in ids])
+
+
+class ArraysOfBytes(CharTokenizer):
+    """One byte for an id, of which there may be more than 256."""
+
+    def encode_array(self, text: str) -> Ids:
+        return super().encode_array(text).astype(np.uint8)
+
+
+class DropsWhatIsInFewPieces(CharTokenizer):
+    """Keeps characters that more than one piece in a hundred has."""
+
+    def __init__(self, text: Iterable[str]) -> None:
+        pieces = list(text)
+        found = Counter(character for piece in pieces for character in set(piece))
+        super().__init__([character for character, count in found.items() if 100 * count > len(pieces)])
+
+
 CAUGHT_BY: CaughtBy = {
     ReadsBytesAsSigned: "encode_array_gives_the_same_ids",
     ArraysDropWhatTheyDoNotKnow: "encode_array_gives_the_same_ids",
@@ -120,6 +187,12 @@ CAUGHT_BY: CaughtBy = {
     CountsWordsWithinPieces: "vocabulary_ignores_cuts",
     WritesBackwards: "decodes_token_by_token",
     ReadsItsVocabularyAgain: "restores_without_files",
+    WritesOverItsArray: "encoding_changes_nothing",
+    LearnsWhileItEncodes: "encoding_changes_nothing",
+    SavesWhatItHasMet: "encoding_changes_nothing",
+    EncodesByTheHour: "encoding_changes_nothing",
+    ArraysOfBytes: "encode_array_gives_the_same_ids_when_large",
+    DropsWhatIsInFewPieces: "vocabulary_ignores_cuts_when_large",
     ReplacesHalves: "round_trips_when_not_unicode",
     ArraysReplaceHalves: "encode_array_gives_the_same_ids_when_not_unicode",
 }

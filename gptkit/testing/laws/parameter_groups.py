@@ -20,7 +20,10 @@ def each_group_follows_its_rate(make: Make, case: BowlCase) -> None:
     for still in range(count):
         bowl = Bowl(case)
         optimizer = make().build(bowl.groups)
+        rates = [group["lr"] for group in optimizer.param_groups]
         bowl.descend(optimizer, 2)
+        if rates != [group["lr"] for group in optimizer.param_groups]:
+            raise AssertionError(f"its steps change a learning rate, which the schedule sets ({case})")
         before = {weight: weight.detach().clone() for weight in bowl.weights}
         optimizer.param_groups[still]["lr"] = 0.0 * optimizer.param_groups[still]["lr"]
         bowl.descend(optimizer, 1)
@@ -84,15 +87,18 @@ def stacked(bowl: Bowl) -> Bowl:
 
 def depends_on_its_gradients_alone(make: Make, case: BowlCase) -> None:
     """Assert that steps depend on no clock, process, environment or random state, and on no other optimizer."""
-    first, other, second = Bowl(case), Bowl(replace(case, seed=case.seed + 1)), Bowl(case)
+    first, moved, built, other = Bowl(case), Bowl(case), Bowl(case), Bowl(replace(case, seed=case.seed + 1))
     part = make()
-    first.descend(optimizer := part.build(first.groups), 4)
+    first.descend(part.build(first.groups), 4)
+    moved.descend(optimizer := part.build(moved.groups), 2)
     with elsewhere(part, optimizer, number=case.seed):
-        later = [(bowl, make().build(bowl.groups)) for bowl in (other, second)]
+        moved.descend(optimizer, 1)
+        later = [(bowl, make().build(bowl.groups)) for bowl in (other, built)]
         for _ in range(4):
             for bowl, each in later:
                 bowl.descend(each, 1)
-    for found, expected in zip(second.weights, first.weights, strict=True):
+        moved.descend(optimizer, 1)
+    for found, expected in zip([*moved.weights, *built.weights], 2 * first.weights, strict=True):
         if not found.equal(expected):
             off = (found - expected).abs().max().item()
             raise AssertionError(f"at another time, in another environment, a weight is off by {off:.3g} ({case})")

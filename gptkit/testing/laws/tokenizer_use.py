@@ -1,12 +1,16 @@
 """Laws of how every tokenizer is used: encoding a corpus into arrays, decoding token by token, resuming a run."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
 
 from gptkit.decoding.text import decoded
-from gptkit.testing.elsewhere import without_files
+from gptkit.testing.elsewhere import elsewhere, without_files
 from gptkit.testing.laws.tokenizer import Make, TextCase, attempted, encoded
+
+# Of letters that no text of a case has.
+STRANGE = "\u0416\u0417"
 
 
 def encode_array_gives_the_same_ids(make: Make, case: TextCase) -> None:
@@ -78,6 +82,27 @@ def restores_without_files(make: Make, case: TextCase) -> None:
             raise AssertionError(f"it needs a file to be restored from its JSON: {error} ({case})") from error
     if found != ids:
         raise AssertionError(f"restored where files are missing, it encodes to {found}, not to {ids} ({case})")
+
+
+def encoding_changes_nothing(make: Make, case: TextCase) -> None:
+    """Assert that encoding any text, at any time, changes neither the vocabulary nor arrays given before."""
+    tokenizer = make(iter(case.pieces))
+    saved, size = json.dumps(tokenizer.to_json()), tokenizer.vocab_size
+    own = replace(case, text="".join(case.pieces))
+    arrays = [array for each in (case, own) if (array := attempted(tokenizer.encode_array, each)) is not None]
+    before = [array.tolist() for array in arrays]
+    with elsewhere(tokenizer, number=len(case.text)):
+        for text in (own.text[:1], STRANGE, own.text[::-1], case.text):
+            each = replace(case, text=text)
+            attempted(tokenizer.encode_array, each)
+            encoded(tokenizer, each)
+            if json.dumps(tokenizer.to_json()) != saved or tokenizer.vocab_size != size:
+                raise AssertionError(f"its vocabulary changes when it encodes {text!r} ({case})")
+        ids = [found for each in (case, own) if (found := encoded(tokenizer, each)) is not None]
+    if [array.tolist() for array in arrays] != before:
+        raise AssertionError(f"an array of ids changes when another text is encoded ({case})")
+    if ids != before:
+        raise AssertionError(f"the ids of one text are first {before} and later {ids} ({case})")
 
 
 def with_its_own_text(case: TextCase) -> tuple[TextCase, TextCase]:
