@@ -21,7 +21,7 @@ import torch
 
 import gptkit
 from gptkit.nn import SoftmaxAttention, causal_mask
-from gptkit.interfaces import AttentionContext
+from gptkit.interfaces import AttentionContext, HasTolerance, Tolerance
 
 
 class Good(SoftmaxAttention):
@@ -53,6 +53,12 @@ class NeverDrops(Good):
     def attend(self, q, k, v, attn_mask=None):
         self.attn_dropout.p = 0.0
         return super().attend(q, k, v, attn_mask)
+
+
+class Declares(Good, HasTolerance):
+    """Declares a tolerance."""
+
+    tolerance = Tolerance(cached=0.01)
 
 
 class NoDropout(Good):
@@ -101,6 +107,7 @@ class Poor(Good):
 
 
 PARTS = {
+    "declares": Declares,
     "good": Good,
     "tires": Tires,
     "wrong": Wrong,

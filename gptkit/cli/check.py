@@ -178,7 +178,8 @@ def format_outcome(outcome: "Outcome", earlier: str) -> list[str]:
     if outcome.verdict == "held":
         inputs = "1 input" if outcome.inputs == 1 else f"{outcome.inputs} inputs"
         refused = f"  {outcome.refused} refused" if outcome.refused else ""
-        return [f"{row} {inputs:>10} {outcome.seconds:>6.1f} s{refused}"]
+        tolerance = f"  within {outcome.tolerance:g}, as it declares" if outcome.tolerance else ""
+        return [f"{row} {inputs:>10} {outcome.seconds:>6.1f} s{tolerance}{refused}"]
     if outcome.verdict == "broken" and earlier != outcome.check:
         return [f"{row} as {earlier}: {outcome.cause}"]
     first, *others = outcome.why.splitlines()
@@ -191,7 +192,7 @@ def print_json(examined: "list[Examined]") -> list[bool]:
     """Print all outcomes as JSON; return whether each part is proven."""
     from gptkit.testing.outcome import why_no_proof
 
-    names = ("check", "promise", "verdict", "why", "inputs", "refused")
+    names = ("check", "promise", "verdict", "why", "inputs", "refused", "tolerance")
     report = []
     for each in examined:
         outcomes = list(each.outcomes)

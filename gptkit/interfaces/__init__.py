@@ -19,6 +19,7 @@ from gptkit.interfaces.position import Position
 from gptkit.interfaces.reference import HasReference
 from gptkit.interfaces.schedule import Schedule
 from gptkit.interfaces.tokenizer import Tokenizer
+from gptkit.interfaces.tolerance import HasTolerance, Tolerance
 
 __all__ = [
     "KINDS",
@@ -32,6 +33,7 @@ __all__ = [
     "HasLimits",
     "HasPackedWeights",
     "HasReference",
+    "HasTolerance",
     "LayerCache",
     "Norm",
     "Optimizer",
@@ -40,6 +42,7 @@ __all__ = [
     "Probability",
     "Schedule",
     "Tokenizer",
+    "Tolerance",
 ]
 
 # Each interface by its name in recipes, on the command line and as a folder of components.

@@ -5,8 +5,9 @@ import math
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
+from gptkit.interfaces import HasTolerance, Tolerance
 from gptkit.testing.case import Case
 from gptkit.testing.results import Results
 
@@ -22,13 +23,21 @@ def floor(dtype: torch.dtype) -> float:
     return FLOOR[dtype] * torch.finfo(dtype).eps
 
 
-def assert_as_accurate(found: Results, reference: Results, oracle: Results, sizes: Results, case: Case) -> None:
+def declared_by(part: type) -> Tolerance:
+    """Return the departures that a class of parts declares: none but rounding, if it says nothing."""
+    return part.tolerance if issubclass(part, HasTolerance) else Tolerance()
+
+
+def assert_as_accurate(
+    found: Results, reference: Results, oracle: Results, sizes: Results, case: Case, *, declared: float = 0.0
+) -> None:
     """Assert that each result is within twice the reference's distance from the oracle, or within a floor.
 
     Args:
         reference: The reference's results in the case's dtype.
         oracle: The reference's results in float64.
         sizes: How large each result would be if nothing cancelled, broadcastable to it.
+        declared: By how much the part says that it departs from its reference, in shares of these sizes.
     """
     # Below the smallest normal number, rounding errors no longer shrink with the number.
     tiny = torch.finfo(case.dtype).tiny
@@ -39,7 +48,7 @@ def assert_as_accurate(found: Results, reference: Results, oracle: Results, size
         if not math.isfinite(own):
             raise AssertionError(f"{name}: the reference itself is not finite ({case})")
         error, index = largest_difference(found[name], exact, size)
-        allowed = max(2 * own, floor(case.dtype))
+        allowed = max(2 * own, floor(case.dtype), declared)
         # Not `error > allowed`, which is false for NaN.
         if not error <= allowed:
             raise AssertionError(
@@ -51,6 +60,11 @@ def assert_as_accurate(found: Results, reference: Results, oracle: Results, size
 def assert_equal(found: Tensor, expected: Tensor, what: str, case: Case) -> None:
     """Assert that two computations of one result differ only by rounding."""
     assert_within(floor(case.dtype), found, expected, what, case)
+
+
+def assert_decoded(found: Tensor, expected: Tensor, what: str, part: nn.Module, case: Case) -> None:
+    """Assert that what was decoded with a cache differs only by rounding, or as far as the part declares."""
+    assert_within(max(floor(case.dtype), declared_by(type(part)).cached), found, expected, what, case)
 
 
 def assert_same(found: Tensor, expected: Tensor, what: str, case: Case) -> None:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from gptkit.interfaces import Attention, AttentionContext, Block, LayerCache
 from gptkit.nn import SoftmaxAttention
-from gptkit.testing.accuracy import assert_as_accurate, floor
+from gptkit.testing.accuracy import assert_as_accurate, declared_by, floor
 from gptkit.testing.case import Build, Case
 from gptkit.testing.outcome import NotHere
 from gptkit.testing.references import Twin, twin_of
@@ -52,7 +52,8 @@ def equals_reference(build: Build[nn.Module], case: Case) -> None:
     found = results(part, case, *context)
     exact = twin.results(case, torch.float64, *context)
     sizes = sizes_of(exact, twin, part, case)
-    assert_as_accurate(found, twin.results(case, case.dtype, *context), exact, sizes, case)
+    declared = declared_by(type(part)).reference
+    assert_as_accurate(found, twin.results(case, case.dtype, *context), exact, sizes, case, declared=declared)
 
 
 def context_of(part: nn.Module, case: Case) -> tuple[AttentionContext, ...]:

@@ -37,6 +37,7 @@ class Outcome:
         refused: Number of inputs that the part refused.
         is_law: Whether the check is of the part itself, and not of how it is loaded.
         is_core: Whether nothing is proven where this was not tried.
+        tolerance: By how much the part may depart, because it says so; 0 where rounding alone is allowed.
         cause: What the part's own line raised, and where; empty if a law found fault or nothing is broken.
     """
 
@@ -50,6 +51,7 @@ class Outcome:
     refused: int = 0
     is_law: bool = True
     is_core: bool = False
+    tolerance: float = 0.0
     cause: str = ""
 
 

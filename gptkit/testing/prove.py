@@ -15,6 +15,7 @@ from gptkit.testing.check import LEVELS, Check
 from gptkit.testing.checks import CHECKS
 from gptkit.testing.outcome import ORDINARY, Depth, DoesNotApply, NotHere, Outcome, Refusal, Verdict
 from gptkit.testing.subject import Subject, file_of
+from gptkit.testing.tolerances import tolerance_of
 from gptkit.testing.trial import Trial
 
 
@@ -60,6 +61,7 @@ def prove(check: Check, subject: Subject, depth: Depth = ORDINARY, case: str | N
         failure,
         len(trial.refusals),
         is_core=check.is_core,
+        tolerance=tolerance_of(check, subject),
         cause=cause,
     )
 

@@ -70,6 +70,23 @@ def test_a_part_that_keeps_the_contract(gptkit: Gptkit) -> None:
     assert re.fullmatch(r"1 held, 0 broken, 0 not run, 0 not applicable; \d+\.\d s", lines[2])
 
 
+def test_what_a_part_declares_is_told_beside_what_held(gptkit: Gptkit, written: Written) -> None:
+    file = written(
+        "from gptkit.components.attention.naive import NaiveAttention\n"
+        "from gptkit.interfaces import HasTolerance, Tolerance\n\n"
+        "class Mine(NaiveAttention, HasTolerance):\n    tolerance = Tolerance(cached=0.03)"
+    )
+    only = ("--only", "decodes_without_a_mask", "--only", "attend_forgets")
+    outcome = gptkit("check", str(file), *only)
+    assert re.search(r" s within 0\.03, as it declares$", row(outcome, "decodes_without_a_mask"))
+    assert row(outcome, "attend_forgets").endswith(" s")
+    _, mine = json.loads(gptkit("check", str(file), *only, "--json").out)
+    assert {check["check"]: check["tolerance"] for check in mine["checks"]} == {
+        "decodes_without_a_mask": 0.03,
+        "attend_forgets": 0.0,
+    }
+
+
 def test_json_is_all_that_is_printed(gptkit: Gptkit, written: Written) -> None:
     file = written(
         "class Mine(LayerNorm):\n    def forward(self, x):\n        print('noise')\n        return x * 0"

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from gptkit.components.attention.naive import NaiveAttention
-from gptkit.interfaces import KINDS, AttentionContext, Block, Dims, Position
+from gptkit.interfaces import KINDS, AttentionContext, Block, Dims, Position, Tolerance
 
 DIMS = Dims(n_layer=1, n_head=2, n_embd=8, block_size=4, vocab_size=5)
 
@@ -123,3 +123,9 @@ def test_a_block_without_exactly_one_attention_must_say_what_it_remembers(n: int
     expected = f"SeveralAttentions holds {n} attentions: override new_cache to say what it caches"
     with pytest.raises(NotImplementedError, match=expected):
         SeveralAttentions(n).new_cache(batch_size=1, length=4)
+
+
+@pytest.mark.parametrize("share", [-0.01, 0.51, float("nan")])
+def test_a_tolerance_that_says_nothing_is_refused(share: float) -> None:
+    with pytest.raises(ValueError, match=rf"^tolerance cached = {share}: a departure is a share from 0 to 0\.5$"):
+        Tolerance(cached=share)

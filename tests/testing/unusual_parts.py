@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gptkit.components.attention.naive import NaiveAttention
 from gptkit.components.block.pre_norm import PreNormBlock
 from gptkit.components.feed_forward.gelu import GeluFeedForward
 from gptkit.components.norm.layernorm import LayerNorm
@@ -17,9 +18,12 @@ from gptkit.interfaces import (
     Dims,
     FeedForward,
     HasReference,
+    HasTolerance,
     Norm,
+    Tolerance,
 )
-from gptkit.nn import KVCache, Linear
+from gptkit.nn import KVCache, Linear, causal_mask
+from tests.testing.quantised_caches import QuantisedCache
 from tests.testing.right_parts import SpacedTokenizer
 
 
@@ -263,6 +267,29 @@ class UnrotatedAttention(UnusualAttention):
         return ((q @ k.mT) * (0.9 ** distance.clamp(min=0)).to(q.dtype) * seen) @ v
 
 
+class Int8CacheAttention(NaiveAttention, HasTolerance):
+    """Keeps keys and values in 8 bits, and says what that costs."""
+
+    tolerance = Tolerance(cached=0.03)
+
+    def new_cache(self, batch_size: int, length: int) -> KVCache:
+        return QuantisedCache(batch_size, self.n_head, length, self.head_width, bits=8, like=self.out.weight)
+
+
+class ApproximateAttention(NaiveAttention, HasTolerance):
+    """Raises e to the power of a score by (1 + s / n)^n, and says what that costs."""
+
+    tolerance = Tolerance(reference=0.02)
+    n = 2**12
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, attn_mask: Tensor | None = None) -> Tensor:
+        seen = causal_mask(q, k) if attn_mask is None else attn_mask
+        scores = (q @ k.mT / math.sqrt(q.shape[-1])).masked_fill(~seen, -torch.inf)
+        scores = (scores - scores.amax(dim=-1, keepdim=True).detach()).double()
+        weights = ((1 + scores / self.n).clamp(min=0) ** self.n).to(q.dtype)
+        return self.attn_dropout(weights / weights.sum(dim=-1, keepdim=True)) @ v
+
+
 class ReZeroBlock(Block):
     """No norms; each branch is scaled by a weight that begins at zero. Bachlechner et al. 2020."""
 
@@ -329,6 +356,8 @@ UNUSUAL = (
     AlibiAttention,
     ZeroAttention,
     UnrotatedAttention,
+    Int8CacheAttention,
+    ApproximateAttention,
     ReZeroBlock,
     PostNormBlock,
     SandwichBlock,
