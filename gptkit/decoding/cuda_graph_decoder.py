@@ -24,9 +24,9 @@ class CudaGraphDecoder(CachedDecoder):
     The host launches one graph instead of a hundred kernels per token, which takes it longer than the device needs
     to run them. Tokens that do not fill a chunk go through a graph of one step.
 
-    A graph reads and writes the addresses that it was captured with. The keys and values of a new window are
-    therefore copied into the captured caches, whose state must be in tensors that are attributes. If the weights
-    have moved, or a part or an attribute of a part changed, the graph is captured again.
+    A graph reads and writes the addresses that it was captured with. The caches of a new window are therefore
+    copied into the captured ones, whose state must be in tensors that are attributes. If the weights have moved,
+    or a part or an attribute of a part changed, the graph is captured again.
 
     Args:
         chunk: Tokens per graph.
@@ -89,7 +89,7 @@ class CudaGraphDecoder(CachedDecoder):
         """Capture a chunk of `count` tokens; return a function that replays it."""
         own_token = torch.zeros(len(self.logits), dtype=torch.int64, device=self.logits.device)
         own_noise = None if sampling.temperature == 0 else self.logits.new_ones(count, *self.logits.shape)
-        run = self.graph(partial(super().decode_chunk, own_token, count, sampling, own_noise))
+        run = self.graph(partial(self.decode_in_place, own_token, count, sampling, own_noise))
 
         def replay(token: Int[Tensor, " B"], noise: Float[Tensor, "N B V"] | None) -> Int[Tensor, "N B"]:
             own_token.copy_(token)
@@ -98,6 +98,19 @@ class CudaGraphDecoder(CachedDecoder):
             return run()
 
         return replay
+
+    def decode_in_place(
+        self, token: Int[Tensor, " B"], count: int, sampling: Sampling, noise: Float[Tensor, "N B V"] | None
+    ) -> Int[Tensor, "N B"]:
+        """Decode a chunk as any decoder does, and write what it leaves in the caches to the addresses they had."""
+        caches = self.caches
+        # A cache may replace its tensors, but the next replay reads those that were there before this one.
+        self.caches = [copy.copy(cache) for cache in caches]
+        drawn = super().decode_chunk(token, count, sampling, noise)
+        for target, source in zip(caches, self.caches, strict=True):
+            copy_state(target, source)
+        self.caches = caches
+        return drawn
 
     def graph(self, run: Callable[[], Int[Tensor, "N B"]]) -> Callable[[], Int[Tensor, "N B"]]:
         """Capture `run`, which advances this decoder's caches; return a function that replays it."""

@@ -8,9 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from gptkit.decoding.cache_tensors import tensors_of
 from gptkit.decoding.cuda_graph_decoder import CudaGraphDecoder
 from gptkit.decoding.decoder import CachedDecoder, Decoder, UncachedDecoder
 from gptkit.decoding.sampling import Sampling
+from gptkit.interfaces import LayerCache
 from gptkit.model import GPT
 from gptkit.nn import KVCache, SoftmaxAttention
 from gptkit.nn.cuda_capture import WARM_UP_PASSES, capture_stream
@@ -105,6 +107,35 @@ def test_weights_that_were_changed_in_place_are_seen(model: GPT) -> None:
     model.load_state_dict(small_model(std=0.4).double().state_dict())
     assert same(texts(model, decoder), texts(model, UncachedDecoder(model)))
     assert not same(texts(model, decoder), before)
+
+
+class Rolling(KVCache):
+    """Puts new tensors in place of its own."""
+
+    def update(self, k, v, start_pos):  # type: ignore[no-untyped-def]
+        self.keys, self.values = self.keys.clone(), self.values.clone()
+        return super().update(k, v, start_pos)
+
+
+def addresses(decoder: CachedDecoder) -> list[int]:
+    return [tensor.data_ptr() for cache in decoder.caches for tensor in tensors_of(cache).values()]
+
+
+def test_a_memory_that_replaces_its_tensors_stays_where_it_was_recorded(
+    model: GPT, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rolling(batch_size: int) -> list[LayerCache]:
+        return [Rolling(batch_size, 2, 8, 4, like=model.head.weight) for _ in model.blocks]
+
+    monkeypatch.setattr(model, "new_caches", rolling)
+    decoder = Replaying(model, chunk=3, compile=False)
+    with torch.no_grad():
+        decoder.start(PROMPT)
+        recorded = addresses(decoder)
+        for token in (1, 2):
+            decoder.decode_chunk(torch.tensor([token, token]), 2, Sampling(temperature=0.0), None)
+    assert addresses(decoder) == recorded
+    assert same(texts(model, decoder), texts(model, UncachedDecoder(model)))
 
 
 class Growing(KVCache):
