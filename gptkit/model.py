@@ -12,6 +12,7 @@ from gptkit.decoding.sampling import Sampling
 from gptkit.interfaces import (
     AttentionContext,
     Block,
+    ConstantSizeCache,
     Dims,
     HasPackedWeights,
     LayerCache,
@@ -88,7 +89,15 @@ class GPT(LanguageModel):
             slots = torch.arange(longest, device=tokens.device)
             attn_mask = slots <= (slots[:T] + start_pos)[:, None]  # (T, S)
         return [
-            AttentionContext(start_pos, self.position, cache, attn_mask, layer, tokens, segment_ids)
+            AttentionContext(
+                start_pos,
+                self.position,
+                cache,
+                None if isinstance(cache, ConstantSizeCache) else attn_mask,
+                layer,
+                tokens,
+                segment_ids,
+            )
             for layer, cache in enumerate([None] * len(self.blocks) if caches is None else caches)
         ]
 

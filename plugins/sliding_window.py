@@ -12,11 +12,19 @@ from torch.nn import functional as F
 
 import gptkit
 from gptkit.hookspecs import Register
-from gptkit.interfaces import Attention, AttentionContext, Dims, HasPackedWeights, HasReference, LayerCache
+from gptkit.interfaces import (
+    Attention,
+    AttentionContext,
+    ConstantSizeCache,
+    Dims,
+    HasPackedWeights,
+    HasReference,
+    KeyValueCache,
+)
 from gptkit.nn import Dropout, Linear
 
 
-class WindowCache(LayerCache):
+class WindowCache(KeyValueCache, ConstantSizeCache):
     """A ring buffer of the keys and values of the last `window` positions: position p is in slot p mod `window`.
 
     Each pass must start where the one before it ended.

@@ -46,7 +46,9 @@ class TorchMHAttention(Attention, HasLimits, HasPackedWeights, HasReference):
             NotImplementedError: If the position rotates queries and keys.
         """
         self.check_limits(ctx)
-        inputs = ctx.update(x[:, None], x[:, None])[0][:, 0]  # (B, S, C)
+        assert ctx.cache is None or isinstance(ctx.cache, InputCache)
+        # A view, because for keys that are the queries themselves PyTorch has a fast path, which needs biases.
+        inputs = x.view_as(x) if ctx.cache is None else ctx.cache.update(x, ctx.start_pos)  # (B, S, C)
         B, H, T, S = x.shape[0], self.dims.n_head, x.shape[1], inputs.shape[1]
         attn_mask = causal_mask(x[:, None], inputs[:, None]) if ctx.attn_mask is None else ctx.attn_mask
         # PyTorch takes one mask for all, or one per head and row. In its masks True hides a key.

@@ -10,7 +10,7 @@ from gptkit.components.attention.naive import NaiveAttention
 from gptkit.components.attention.sdpa import SdpaAttention
 from gptkit.components.position.learned import LearnedPosition
 from gptkit.components.position.rope import RopePosition
-from gptkit.interfaces import AttentionContext, Position
+from gptkit.interfaces import AttentionContext, ConstantSizeCache, Position
 from gptkit.model import check_segments
 from gptkit.nn import SoftmaxAttention
 from gptkit.nn.activation_checkpointing import checkpoint_activations
@@ -109,6 +109,17 @@ def test_a_wrapped_block_generates_the_same_text(wrap: Callable[[nn.Module], nn.
     # The wrapper of torch.compile, without compiling.
     with torch.compiler.set_stance("force_eager"):
         assert torch.equal(model.generate(prompt, 12, temperature=0.0), expected)
+
+
+def test_empty_slots_are_hidden_only_where_there_are_slots() -> None:
+    model = small_model()
+    slots, state = model.new_caches(2)[0], ConstantSizeCache()
+    hidden, none = model.contexts(torch.zeros(2, 3, dtype=torch.int64), torch.tensor(4), [slots, state])
+    assert hidden.attn_mask is not None
+    assert hidden.attn_mask.sum(dim=-1).tolist() == [5, 6, 7]
+    assert none.attn_mask is None
+    assert none.cache is state
+    assert none.start_pos == hidden.start_pos == 4
 
 
 def test_a_block_without_caches_is_refused_by_name() -> None:

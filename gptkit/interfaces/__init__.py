@@ -7,7 +7,14 @@ Axes: B batch, T time, S time of the keys (S >= T), C channels (n_embd), H heads
 V vocabulary.
 """
 
-from gptkit.interfaces.attention import Attention, AttentionContext, LayerCache
+from gptkit.interfaces.attention import (
+    Attention,
+    AttentionContext,
+    ConstantSizeCache,
+    KeyValueCache,
+    LayerCache,
+    RecurrentAttention,
+)
 from gptkit.interfaces.block import Block, BlockParts
 from gptkit.interfaces.corpus import Corpus
 from gptkit.interfaces.dims import Dims, Probability
@@ -27,6 +34,7 @@ __all__ = [
     "AttentionContext",
     "Block",
     "BlockParts",
+    "ConstantSizeCache",
     "Corpus",
     "Dims",
     "FeedForward",
@@ -34,12 +42,14 @@ __all__ = [
     "HasPackedWeights",
     "HasReference",
     "HasTolerance",
+    "KeyValueCache",
     "LayerCache",
     "Norm",
     "Optimizer",
     "ParameterGroups",
     "Position",
     "Probability",
+    "RecurrentAttention",
     "Schedule",
     "Tokenizer",
     "Tolerance",

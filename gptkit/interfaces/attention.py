@@ -10,14 +10,33 @@ from gptkit.interfaces.dims import Dims
 from gptkit.interfaces.position import Position
 
 
-class LayerCache(ABC):
-    """What one layer stores of earlier positions, usually keys and values. `Attention.new_cache` makes one."""
+class LayerCache:
+    """What one layer stores of earlier positions. `Attention.new_cache` makes one.
+
+    A subclass has tensors of any kind as attributes: keys and values, a recurrent state, the tail of a
+    convolution, latents. Passes come in order, each from where the one before it ended, so each position is stored
+    once. A pass writes into the tensors or replaces them.
+
+    A step is compiled, and captured as a CUDA graph, as a function that reads and writes these tensors. So all
+    that changes is in them, they keep their shapes, and no two share storage. Decoders refuse other caches.
+    """
+
+
+class KeyValueCache(LayerCache, ABC):
+    """A cache of keys and values, for an attention that calls `AttentionContext.update`."""
 
     @abstractmethod
     def update(
         self, k: Float[Tensor, "B H T D"], v: Float[Tensor, "B H T D"], start_pos: int | Int[Tensor, ""]
     ) -> tuple[Float[Tensor, "B H S D"], Float[Tensor, "B H S D"]]:
         """Store the keys and values of positions `start_pos`, `start_pos` + 1, …; return all stored ones."""
+
+
+class ConstantSizeCache(LayerCache):
+    """A cache whose size does not depend on the number of positions: a recurrent state, or the last few positions.
+
+    It has no slot for each position, so a decoder has no empty slots to hide: beside it, `attn_mask` is None.
+    """
 
 
 @dataclass(frozen=True)
@@ -29,7 +48,8 @@ class AttentionContext:
             device.
         position: The part that rotates queries and keys; None rotates nothing.
         cache: This layer's cache; None in training.
-        attn_mask: True where a query attends to a key; broadcastable to (B, H, T, S). None is the causal mask.
+        attn_mask: True where a query attends to a key; broadcastable to (B, H, T, S), where S is the number of
+            slots if there is a cache. None is the causal mask.
         layer: Number of the layer, counted from 0.
         tokens: The tokens of this pass, from `start_pos` on; None if the caller has none, only vectors.
         segment_ids: Which of the texts packed into its row each token of this pass belongs to; None if each row is
@@ -59,8 +79,19 @@ class AttentionContext:
     def update(
         self, k: Float[Tensor, "B H T D"], v: Float[Tensor, "B H T D"]
     ) -> tuple[Float[Tensor, "B H S D"], Float[Tensor, "B H S D"]]:
-        """Store keys and values in the cache and return all stored ones; without a cache, return these."""
-        return (k, v) if self.cache is None else self.cache.update(k, v, self.start_pos)
+        """Store keys and values in the cache and return all stored ones; without a cache, return these.
+
+        Raises:
+            TypeError: If the cache is not one of keys and values.
+        """
+        if self.cache is None:
+            return k, v
+        if not isinstance(self.cache, KeyValueCache):
+            raise TypeError(
+                f"ctx.update stores keys and values, and {type(self.cache).__name__} is no KeyValueCache: inherit "
+                "that, or read and write the cache's own tensors"
+            )
+        return self.cache.update(k, v, self.start_pos)
 
 
 class Attention(nn.Module, ABC):
@@ -78,3 +109,15 @@ class Attention(nn.Module, ABC):
     @abstractmethod
     def new_cache(self, batch_size: int, length: int) -> LayerCache:
         """Return an empty cache for `length` positions of `batch_size` sequences."""
+
+
+class RecurrentAttention(Attention):
+    """Mixes across time through a state of constant size, instead of keys that each query weighs.
+
+    To inherit this class is to promise such a state, and to have no keys: a mask of keys means nothing here, so
+    `forward` raises NotImplementedError if `ctx.attn_mask` is given.
+    """
+
+    @abstractmethod
+    def new_cache(self, batch_size: int, length: int) -> ConstantSizeCache:
+        """Return the state before the first position of `batch_size` sequences, whatever their `length`."""

@@ -10,6 +10,7 @@ from gptkit.nn.input_cache import InputCache
 from gptkit.nn.kv_cache import KVCache
 from gptkit.nn.layers import Embedding, Linear
 from gptkit.nn.repeated_keys import RepeatedKeys
+from gptkit.nn.slots import write_slots
 from gptkit.nn.softmax_attention import SoftmaxAttention, batched_attention, causal_mask, sdpa
 from gptkit.nn.tiled_attention import attention_in_tiles
 
@@ -27,4 +28,5 @@ __all__ = [
     "batched_attention",
     "causal_mask",
     "sdpa",
+    "write_slots",
 ]

@@ -5,6 +5,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from gptkit.interfaces import LayerCache
+from gptkit.nn.slots import write_slots
 
 
 class InputCache(LayerCache):
@@ -17,13 +18,8 @@ class InputCache(LayerCache):
     """
 
     def __init__(self, batch_size: int, length: int, n_embd: int, *, like: Tensor) -> None:
-        self.inputs = like.new_zeros(batch_size, 1, length, n_embd)
+        self.inputs = like.new_zeros(batch_size, length, n_embd)
 
-    def update(
-        self, k: Float[Tensor, "B H T D"], v: Float[Tensor, "B H T D"], start_pos: int | Int[Tensor, ""]
-    ) -> tuple[Float[Tensor, "B H S D"], Float[Tensor, "B H S D"]]:
-        """Write the inputs, passed as one head of keys; return every slot, as keys and as values."""
-        slots = torch.arange(k.shape[2], device=k.device) + start_pos
-        self.inputs.index_copy_(2, slots, k.to(self.inputs.dtype))
-        inputs = self.inputs.to(k.dtype)
-        return inputs, inputs
+    def update(self, x: Float[Tensor, "B T C"], start_pos: int | Int[Tensor, ""]) -> Float[Tensor, "B S C"]:
+        """Write the inputs of positions `start_pos`, `start_pos` + 1, …; return every slot."""
+        return write_slots(self.inputs, torch.arange(x.shape[1], device=x.device) + start_pos, x)

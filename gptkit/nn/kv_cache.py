@@ -4,10 +4,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from gptkit.interfaces import LayerCache
+from gptkit.interfaces import KeyValueCache
+from gptkit.nn.slots import write_slots
 
 
-class KVCache(LayerCache):
+class KVCache(KeyValueCache):
     """Keys and values of a fixed number of positions.
 
     Slot i holds position i, and what was written there last. `update` returns every slot, written or not, so that
@@ -26,8 +27,5 @@ class KVCache(LayerCache):
         self, k: Float[Tensor, "B H T D"], v: Float[Tensor, "B H T D"], start_pos: int | Int[Tensor, ""]
     ) -> tuple[Float[Tensor, "B H S D"], Float[Tensor, "B H S D"]]:
         """Write the keys and values of positions `start_pos`, `start_pos` + 1, …; return every slot."""
-        slots = torch.arange(k.shape[2], device=k.device) + start_pos
-        # Under autocast, keys come in another dtype than the weights that the cache was made like.
-        self.keys.index_copy_(2, slots, k.to(self.keys.dtype))
-        self.values.index_copy_(2, slots, v.to(self.values.dtype))
-        return self.keys.to(k.dtype), self.values.to(v.dtype)
+        positions = torch.arange(k.shape[2], device=k.device) + start_pos
+        return write_slots(self.keys, positions, k), write_slots(self.values, positions, v)

@@ -142,6 +142,9 @@ LEVEL_2 = [
     check(MIXERS, laws.cache.cache_changes_nothing, large_cases, when="large", share=0.05, level="2"),
     check(MIXERS, laws.cache.decodes_under_autocast, small_cases, share=0.2, level="2"),
     check(MIXERS, laws.limit.keeps_its_limits, small_cases, share=0.2, only=(HasLimits,), level="2"),
+    check(MIXERS, laws.cache.chunks_change_nothing, small_cases, share=0.5, level="2"),
+    check(MIXERS, laws.cache.chunks_change_nothing, large_cases, when="large", share=0.05, level="2"),
+    check(MIXERS, laws.cache.constant_size_is_declared, broad_cases, share=0.05, level="2"),
 ]
 
 CHECKS = (

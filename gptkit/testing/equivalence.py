@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from gptkit.interfaces import Attention, AttentionContext, Block, LayerCache
+from gptkit.interfaces import Attention, AttentionContext, Block, KeyValueCache, RecurrentAttention
 from gptkit.nn import SoftmaxAttention
 from gptkit.testing.accuracy import assert_as_accurate, declared_by, floor
 from gptkit.testing.case import Build, Case
@@ -18,7 +18,7 @@ from gptkit.testing.stand_in_parts import PositionByScale
 from gptkit.testing.weights import draw_weights
 
 
-class FixedCache(LayerCache):
+class FixedCache(KeyValueCache):
     """A cache that holds fixed keys and values, which come before those of the pass."""
 
     def __init__(self, keys: Float[Tensor, "B H S D"], values: Float[Tensor, "B H S D"]) -> None:
@@ -47,6 +47,8 @@ def equals_reference(build: Build[nn.Module], case: Case) -> None:
         # Only a softmax attention takes keys and values from any cache.
         case = replace(case, earlier=0)
         part = case.build(build)
+    if isinstance(part, RecurrentAttention):
+        case = replace(case, mask_axes=None)
     draw_weights(part, case)
     twin, context = twin_of(part, case), context_of(part, case)
     found = results(part, case, *context)
@@ -70,7 +72,7 @@ def context_of(part: nn.Module, case: Case) -> tuple[AttentionContext, ...]:
 def sizes_of(exact: Results, twin: Twin, part: nn.Module, case: Case) -> Results:
     """Return how large each result would be if nothing in it cancelled."""
     largest = {name: result.abs().max() for name, result in exact.items()}
-    if not isinstance(part, Attention | Block):
+    if not isinstance(part, Attention | Block) or isinstance(part, RecurrentAttention):
         return without_noise(largest)
     # A query that weighs one key alone passes almost no gradient back, and rounding errors dominate the rest. So a
     # size is at least what it is when each query sees only its own key.

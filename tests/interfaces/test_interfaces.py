@@ -1,6 +1,7 @@
 """Interfaces: what every part of a kind may rely on, and what it must define."""
 
 import inspect
+import re
 from dataclasses import FrozenInstanceError
 
 import pytest
@@ -8,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from gptkit.components.attention.naive import NaiveAttention
-from gptkit.interfaces import KINDS, AttentionContext, Block, Dims, Position, Tolerance
+from gptkit.interfaces import KINDS, AttentionContext, Block, Dims, LayerCache, Position, Tolerance
 
 DIMS = Dims(n_layer=1, n_head=2, n_embd=8, block_size=4, vocab_size=5)
 
@@ -115,7 +116,20 @@ class SeveralAttentions(Block):
 def test_a_block_remembers_what_its_one_attention_does() -> None:
     cache = SeveralAttentions(1).new_cache(batch_size=3, length=4)
     k = torch.ones(3, 2, 1, 4)
-    assert cache.update(k, k, start_pos=0)[0].shape == (3, 2, 4, 4)
+    assert AttentionContext(cache=cache).update(k, k)[0].shape == (3, 2, 4, 4)
+
+
+def test_a_cache_without_keys_is_not_given_any() -> None:
+    class StateCache(LayerCache):
+        pass
+
+    k = torch.ones(3, 2, 1, 4)
+    message = (
+        "ctx.update stores keys and values, and StateCache is no KeyValueCache: inherit that, or read and write "
+        "the cache's own tensors"
+    )
+    with pytest.raises(TypeError, match=f"^{re.escape(message)}$"):
+        AttentionContext(cache=StateCache()).update(k, k)
 
 
 @pytest.mark.parametrize("n", [0, 2])

@@ -18,11 +18,13 @@ from gptkit.data import SplitCorpus
 from gptkit.interfaces import (
     Attention,
     AttentionContext,
+    ConstantSizeCache,
     Dims,
     FeedForward,
     HasLimits,
     HasReference,
     LayerCache,
+    RecurrentAttention,
     Tokenizer,
 )
 from gptkit.nn import KVCache, Linear
@@ -92,6 +94,42 @@ class LimitedAttention(MeanAttention, HasLimits):
 
     def refusal(self, ctx: AttentionContext) -> str | None:
         return "it rotates nothing" if ctx.rotates else None
+
+
+class StateCache(ConstantSizeCache):
+    """One vector for each row."""
+
+    def __init__(self, state: Tensor) -> None:
+        self.state = state
+
+
+class DecayingSum(RecurrentAttention):
+    """A sum over positions, of which half is forgotten with each."""
+
+    def __init__(self, dims: Dims) -> None:
+        super().__init__(dims)
+        self.values = Linear(dims.n_embd, dims.n_embd)
+        self.resid_dropout = nn.Dropout(dims.dropout)
+
+    def forward(self, x: Tensor, ctx: AttentionContext = AttentionContext()) -> Tensor:
+        if ctx.rotates or ctx.attn_mask is not None:
+            raise NotImplementedError("it has no keys to rotate or to hide")
+        v = self.values(x)
+        return self.resid_dropout(torch.stack(self.sums(v, ctx), dim=1))
+
+    def sums(self, v: Tensor, ctx: AttentionContext) -> list[Tensor]:
+        """Return the state after each position, and store the last one."""
+        state: Tensor = torch.zeros_like(v[:, 0]) if ctx.cache is None else ctx.cache.state  # type: ignore[attr-defined]
+        sums = []
+        for v_t in v.unbind(1):
+            state = state / 2 + v_t
+            sums.append(state)
+        if ctx.cache is not None:
+            ctx.cache.state = state  # type: ignore[attr-defined]
+        return sums
+
+    def new_cache(self, batch_size: int, length: int) -> ConstantSizeCache:
+        return StateCache(self.values.weight.new_zeros(batch_size, self.values.out_features))
 
 
 class BareNorm(LayerNorm):

@@ -67,7 +67,8 @@ def decoding_compiles_once(build: Build[Attention | Block], case: Case, *, backe
     cache = part.new_cache(case.B, slots_of(case))
     part.compile(fullgraph=True, backend=backend)
     for t in range(case.T):
-        ctx = AttentionContext(torch.tensor(t, device=case.device), None, cache, cached_mask(t, t + 1, case))
+        start_pos, attn_mask = torch.tensor(t, device=case.device), cached_mask(cache, t, t + 1, case)
+        ctx = AttentionContext(start_pos, None, cache, attn_mask)
         with torch.no_grad(), quiet_compiler(), torch._dynamo.config.patch(error_on_recompile=t > 0):
             found = part(x[:, t : t + 1], ctx)
         assert_decoded(found, whole[:, t : t + 1], f"position {t}, compiled, decoded with a cache", part, case)

@@ -80,7 +80,7 @@ def after(
         return part(x, AttentionContext(attn_mask=attn_mask))
     cache = part.new_cache(len(x), slots_of(case))
     if start:
-        part(x[:, :start], AttentionContext(0, None, cache, cached_mask(0, start, case)))
+        part(x[:, :start], AttentionContext(0, None, cache, cached_mask(cache, 0, start, case)))
     return part(x[:, start:], AttentionContext(start, None, cache, attn_mask))
 
 
