@@ -20,6 +20,7 @@ SURFACE = {
         "Corpus",
         "Dims",
         "FeedForward",
+        "HasAuxiliaryLoss",
         "HasLimits",
         "HasPackedWeights",
         "HasReference",

@@ -13,8 +13,9 @@ from gptkit.model import GPT
 from gptkit.nn import SoftmaxAttention
 from gptkit.optim import Muon
 from gptkit.testing.subject import registered
+from gptkit.training.finite_guard import FiniteGuard
 from gptkit.training.micro_batches import MicroBatch
-from gptkit.training.train import FiniteGuard, clip_gradients, forward_backward, new_scaler
+from gptkit.training.train import clip_gradients, forward_backward, new_scaler
 from tests.small import small_model, small_settings
 
 META = torch.device("meta")
@@ -58,7 +59,7 @@ def test_a_training_step_waits_for_nothing(attention: str, monkeypatch: pytest.M
     guard = FiniteGuard(optimizer, META, is_deferred=True)
     tokens = torch.zeros(2, 8, dtype=torch.long)
     batch = MicroBatch(0, 0, tokens, tokens, small_settings(), "fp32")
-    loss = forward_backward(model, new_scaler(torch.device("cpu"), "fp32"), batch)
-    assert guard.check(0, loss, clip_gradients(model, 1.0)) is False
+    losses = forward_backward(model, new_scaler(torch.device("cpu"), "fp32"), batch)
+    assert guard.check(0, losses.sum(), clip_gradients(model, 1.0)) is False
     optimizer.step()
-    assert (loss.device, guard.found.device) == (META, META)
+    assert (losses.device, guard.found.device) == (META, META)

@@ -15,6 +15,7 @@ from gptkit.interfaces.attention import (
     LayerCache,
     RecurrentAttention,
 )
+from gptkit.interfaces.auxiliary_loss import HasAuxiliaryLoss
 from gptkit.interfaces.block import Block, BlockParts
 from gptkit.interfaces.corpus import Corpus
 from gptkit.interfaces.dims import Dims, Probability
@@ -38,6 +39,7 @@ __all__ = [
     "Corpus",
     "Dims",
     "FeedForward",
+    "HasAuxiliaryLoss",
     "HasLimits",
     "HasPackedWeights",
     "HasReference",

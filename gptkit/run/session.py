@@ -104,7 +104,8 @@ class Session:
 
     def log(self, step: Step, tokens_per_second: float) -> None:
         """Append a step's row of metrics."""
-        row = {"step": step.number, "loss": float(step.loss), "learning_rate": step.learning_rate}
+        auxiliary = {} if step.auxiliary_loss is None else {"auxiliary_loss": float(step.auxiliary_loss)}
+        row = {"step": step.number, "loss": float(step.loss), **auxiliary, "learning_rate": step.learning_rate}
         self.directory.metrics.append({**row, "tokens_per_second": round(tokens_per_second)})
 
     def evaluate(self) -> Evaluation:

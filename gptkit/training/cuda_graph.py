@@ -12,8 +12,8 @@ from gptkit.nn.cuda_capture import capture, warm_up_passes
 from gptkit.training.micro_batches import MicroBatch
 from gptkit.training.restored import restored
 
-# Adds the gradients of a micro-batch to the model's, and returns its loss.
-ForwardBackward = Callable[[MicroBatch], Float[Tensor, ""]]
+# Adds the gradients of a micro-batch to the model's, and returns its losses.
+ForwardBackward = Callable[[MicroBatch], Float[Tensor, " L"]]
 
 
 class CudaGraph:
@@ -30,8 +30,8 @@ class CudaGraph:
         self.model, self.forward_backward = model, forward_backward
         self.graph: torch.cuda.CUDAGraph | None = None
 
-    def __call__(self, batch: MicroBatch) -> Float[Tensor, ""]:
-        """Add the gradients of a micro-batch to the model's, and return its loss.
+    def __call__(self, batch: MicroBatch) -> Float[Tensor, " L"]:
+        """Add the gradients of a micro-batch to the model's, and return its losses.
 
         The replay draws from the state that PyTorch's CUDA generator has when it is launched.
         """
@@ -45,7 +45,7 @@ class CudaGraph:
             self.static.inputs.copy_(batch.inputs)
             self.static.targets.copy_(batch.targets)
             self.graph.replay()
-        return self.loss
+        return self.losses
 
     def record(self, batch: MicroBatch) -> torch.cuda.CUDAGraph:
         """Return the graph of a micro-batch's forward and backward; leaves zero gradients."""
@@ -53,7 +53,7 @@ class CudaGraph:
         run = partial(self.forward_backward, self.static)
         # Warming up draws random numbers; the replay must start from the caller's state.
         with torch.random.fork_rng(devices=[batch.inputs.device]):
-            graph, self.loss = capture(run, partial(self.warm_up, self.static))
+            graph, self.losses = capture(run, partial(self.warm_up, self.static))
         return graph
 
     def warm_up(self, batch: MicroBatch) -> None:

@@ -10,17 +10,19 @@ from torch import Tensor, nn
 
 from gptkit.training.micro_batches import MicroBatch, MicroBatches
 
-LossOf = Callable[[nn.Module, MicroBatch], Float[Tensor, ""]]
+LossesOf = Callable[[nn.Module, MicroBatch], Float[Tensor, " L"]]
 
 
-def explain_nonfinite(micro_batches: MicroBatches, step: int, loss: float, norm: float, loss_of: LossOf) -> str:
+def explain_nonfinite(
+    micro_batches: MicroBatches, step: int, loss: float, norm: float, losses_of: LossesOf
+) -> str:
     """Return the message about a step that was not applied: its batch, and where it stopped being finite.
 
     Args:
         step: Counted from 0.
     """
     batches = list(micro_batches.of(step))
-    number, origin = find_nan_source(micro_batches.model, batches, loss_of)
+    number, origin = find_nan_source(micro_batches.model, batches, losses_of)
     starts = micro_batches.starts(step, number)
     shown = ", ".join(map(str, starts[:8])) + (" …" if len(starts) > 8 else "")
     return (
@@ -31,12 +33,12 @@ def explain_nonfinite(micro_batches: MicroBatches, step: int, loss: float, norm:
     )
 
 
-def find_nan_source(model: nn.Module, batches: Sequence[MicroBatch], loss_of: LossOf) -> tuple[int, str]:
+def find_nan_source(model: nn.Module, batches: Sequence[MicroBatch], losses_of: LossesOf) -> tuple[int, str]:
     """Return the number of the first micro-batch with a non-finite number, and what produced it."""
     for number, batch in enumerate(batches):
         with batch.seeded():
             with NanTrace(model) as trace:
-                loss = loss_of(model, batch)
+                loss = losses_of(model, batch).sum()
             origin = trace.forward
             if not origin and not torch.isfinite(loss):
                 origin = "the loss itself: every part gave finite numbers"

@@ -9,14 +9,16 @@ from typing import Any, NoReturn
 import torch
 import torch._functorch.config
 from jaxtyping import Float, Integer
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gptkit.errors import NumericsError
 from gptkit.model import GPT
 from gptkit.nn.activation_checkpointing import checkpoint_activations
+from gptkit.nn.auxiliary_losses import collected_losses, parts_with_losses
 from gptkit.recipe.train_settings import TrainSettings
 from gptkit.training.cuda_graph import CudaGraph, ForwardBackward
+from gptkit.training.finite_guard import FiniteGuard, can_defer
 from gptkit.training.micro_batches import MicroBatch, MicroBatches
 from gptkit.training.nan_trace import explain_nonfinite
 from gptkit.training.precision import autocast
@@ -33,6 +35,7 @@ class Step:
     Args:
         number: How many steps have been taken, this one included.
         loss: Mean loss of the step's tokens before it, in nats; on the device, so that reading it synchronises.
+        auxiliary_loss: Mean of what its parts reported beside that; None if no part of the model reports losses.
         learning_rate: Of the first parameter group.
         seconds: How long it took; on CUDA how long the launch took.
         confirm: Waits for the device, and raises NumericsError unless this step and all before it were finite.
@@ -44,26 +47,31 @@ class Step:
     tokens: int
     seconds: float
     confirm: Callable[[], None] = field(repr=False, compare=False)
+    auxiliary_loss: Float[Tensor, ""] | None = None
 
 
-def loss_of(model: Any, batch: MicroBatch) -> Float[Tensor, ""]:
-    """Return what a micro-batch adds to the mean loss of its step, in nats per token."""
-    with autocast(batch.inputs.device, batch.dtype):
+def losses_of(model: nn.Module, batch: MicroBatch) -> Float[Tensor, " L"]:
+    """Return what a micro-batch adds to the mean loss of its step's tokens, and to that of parts with losses."""
+    collected = collected_losses(model, is_checkpointed=batch.settings.checkpoint_activations)
+    with autocast(batch.inputs.device, batch.dtype), collected as reported:
         logits = model(batch.inputs)  # (B, T, V)
-        loss = F.cross_entropy(logits.flatten(0, 1), batch.targets.flatten())
-        return loss / batch.settings.grad_accumulation
+        losses = [F.cross_entropy(logits.flatten(0, 1), batch.targets.flatten())]
+        if parts_with_losses(model):
+            losses.append(sum(reported, start=torch.zeros_like(losses[0])))
+        return torch.stack(losses) / batch.settings.grad_accumulation
 
 
-def forward_backward(model: Any, scaler: torch.amp.GradScaler, batch: MicroBatch) -> Float[Tensor, ""]:
-    """Add the gradients of a micro-batch to those of its step, and return its `loss_of`."""
-    loss = loss_of(model, batch)
-    scaler.scale(loss).backward()
-    return loss.detach()
+def forward_backward(model: nn.Module, scaler: torch.amp.GradScaler, batch: MicroBatch) -> Float[Tensor, " L"]:
+    """Add the gradients of a micro-batch to those of its step, and return its `losses_of`."""
+    losses = losses_of(model, batch)
+    scaler.scale(losses.sum()).backward()
+    return losses.detach()
 
 
 def compiled_pass(model: GPT, scaler: torch.amp.GradScaler, settings: TrainSettings) -> ForwardBackward:
     """Return the compiled `forward_backward` of a model: on CUDA as a graph, unless activations are recomputed."""
-    compiled: ForwardBackward = partial(forward_backward, torch.compile(model), scaler)
+    compiled_model: Any = torch.compile(model)
+    compiled: ForwardBackward = partial(forward_backward, compiled_model, scaler)
     if not settings.checkpoint_activations:
         return CudaGraph(model, compiled) if next(model.parameters()).device.type == "cuda" else compiled
     # By default a kernel with dropout that is computed twice on CUDA draws from generators of PyTorch's own, which
@@ -104,10 +112,11 @@ def train(
     if settings.compile is True:
         add_gradients = compiled_pass(model, scaler, settings)
     is_graph = isinstance(add_gradients, CudaGraph)
+    n_losses = 2 if parts_with_losses(model) else 1
 
     def refuse(step: int, loss: float, norm: float) -> NoReturn:
         optimizer.zero_grad(set_to_none=True)
-        raise NumericsError(explain_nonfinite(micro_batches, step, loss, norm, loss_of))
+        raise NumericsError(explain_nonfinite(micro_batches, step, loss, norm, losses_of))
 
     def confirm() -> None:
         if found := guard.first_nonfinite():
@@ -118,17 +127,18 @@ def train(
         for group, learning_rate in zip(optimizer.param_groups, learning_rates, strict=True):
             group["lr"] = learning_rate * schedule(step)
         model.train()
-        loss = torch.zeros((), device=device)
+        losses = torch.zeros(n_losses, device=device)
         for batch in micro_batches.of(step):
             with batch.seeded():
-                loss += add_gradients(batch)
+                losses += add_gradients(batch)
         scaler.unscale_(optimizer)
         norm = clip_gradients(model, settings.grad_clip)
         # The scaler itself skips a step that overflowed because its scale is too large for fp16. At a scale of 1
         # the gradient itself is infinite.
+        total = losses.sum()
         is_scaled = scaler.is_enabled() and scaler.get_scale() > 1
-        if guard.check(step, loss, loss if is_scaled else norm):
-            refuse(step, float(loss), float(norm))
+        if guard.check(step, total, total if is_scaled else norm):
+            refuse(step, float(total), float(norm))
         try:
             scaler.step(optimizer)
         except Exception as error:
@@ -137,7 +147,8 @@ def train(
         # A CUDA graph keeps adding to the gradient tensors that it was recorded with.
         optimizer.zero_grad(set_to_none=not is_graph)
         rate, n_tokens = optimizer.param_groups[0]["lr"], micro_batches.rows * model.dims.block_size
-        yield Step(step + 1, loss, rate, n_tokens, time.perf_counter() - began, confirm)
+        seconds = time.perf_counter() - began
+        yield Step(step + 1, losses[0], rate, n_tokens, seconds, confirm, *losses[1:])
 
 
 def new_scaler(device: torch.device, dtype: str) -> torch.amp.GradScaler:
@@ -150,47 +161,3 @@ def clip_gradients(model: GPT, limit: float) -> Float[Tensor, ""]:
     if limit:
         return torch.nn.utils.clip_grad_norm_(model.parameters(), limit)
     return torch.nn.utils.get_total_norm([weight.grad for weight in model.parameters() if weight.grad is not None])
-
-
-class FiniteGuard:
-    """Keeps steps with a non-finite loss or gradient norm from being applied.
-
-    An optimizer that takes PyTorch's `found_inf` skips its update on the device where that is 1. With such an
-    optimizer the host never synchronises: after the first non-finite step the device skips all later updates, so
-    the weights stay as they were before that step.
-
-    Args:
-        is_deferred: Whether the optimizer decides on the device; if not, `check` synchronises and answers at once.
-    """
-
-    def __init__(self, optimizer: torch.optim.Optimizer, device: torch.device, *, is_deferred: bool) -> None:
-        self.is_deferred = is_deferred
-        # Of the first non-finite step: whether there was one, its loss, its norm and its number.
-        self.found, self.loss, self.norm = (torch.zeros((), device=device) for _ in range(3))
-        self.step = torch.zeros((), dtype=torch.int64, device=device)
-        if is_deferred:
-            optimizer.found_inf = self.found  # type: ignore[attr-defined]
-
-    def check(self, step: int, loss: Float[Tensor, ""], norm: Float[Tensor, ""]) -> bool:
-        """Check a step before it is applied; return whether it is known to be non-finite."""
-        is_nonfinite = ~(torch.isfinite(loss) & torch.isfinite(norm))
-        if not self.is_deferred:
-            return bool(is_nonfinite)
-        is_first = is_nonfinite & (self.found == 0)
-        for first, now in ((self.step, step), (self.loss, loss), (self.norm, norm)):
-            first.copy_(torch.where(is_first, now, first))
-        self.found.copy_(torch.maximum(self.found, is_nonfinite.to(self.found.dtype)))
-        return False
-
-    def first_nonfinite(self) -> tuple[int, float, float] | None:
-        """Return the first non-finite step, counted from 0, its loss and its norm, if checks are deferred.
-
-        Synchronises with the device.
-        """
-        return (int(self.step), float(self.loss), float(self.norm)) if bool(self.found) else None
-
-
-def can_defer(optimizer: torch.optim.Optimizer, device: torch.device, scaler: torch.amp.GradScaler) -> bool:
-    """Return whether steps can be checked on the device; an enabled loss scaler sets `found_inf` itself."""
-    takes_found_inf = getattr(optimizer, "_step_supports_amp_scaling", False)
-    return device.type == "cuda" and bool(takes_found_inf) and not scaler.is_enabled()

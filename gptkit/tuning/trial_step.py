@@ -47,7 +47,7 @@ def trial_step(model: GPT, resolved: Resolved, dtype: str, compiled: ForwardBack
             tokens = torch.zeros(settings.batch_size, model.dims.block_size, dtype=torch.long, device=device)
             batch = MicroBatch(0, 0, tokens, tokens, settings, dtype)
             run = compiled or partial(forward_backward, model, new_scaler(device, dtype))
-            float(run(batch))  # Waits for the device.
+            float(run(batch)[0])  # Waits for the device.
             return time.perf_counter() - began
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):

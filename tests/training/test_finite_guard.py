@@ -9,7 +9,8 @@ from gptkit.components.optimizer.muon import MuonOptimizer
 from gptkit.components.schedule.constant import ConstantSchedule
 from gptkit.errors import NumericsError
 from gptkit.training import train as module
-from gptkit.training.train import FiniteGuard, Step, can_defer, new_scaler, train
+from gptkit.training.finite_guard import FiniteGuard, can_defer
+from gptkit.training.train import Step, new_scaler, train
 from tests.small import all_parameters, same_weights, small_model, small_settings, small_tokens
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
@@ -54,9 +55,9 @@ def test_steps_after_one_that_is_not_finite_are_not_applied_and_it_is_named(
 ) -> None:
     """As on CUDA, whose optimizer the one for CPUs resembles in this."""
     monkeypatch.setattr(module, "can_defer", lambda *_: True)
-    real = module.loss_of
+    real = module.losses_of
     monkeypatch.setattr(
-        module, "loss_of", lambda model, batch: real(model, batch) * (math.inf if batch.step == 2 else 1)
+        module, "losses_of", lambda model, batch: real(model, batch) * (math.inf if batch.step == 2 else 1)
     )
 
     def steps(model: torch.nn.Module, count: int) -> list[Step]:

@@ -21,7 +21,7 @@ from gptkit.run.prepare import prepare
 from gptkit.run.session import Session
 from gptkit.training.micro_batches import MicroBatch, MicroBatches
 from gptkit.training.nan_trace import find_nan_source
-from gptkit.training.train import Step, loss_of, train
+from gptkit.training.train import Step, losses_of, train
 from tests.small import same_weights, small_model, small_settings, small_tokens, write_recipe
 
 TOKENS = small_tokens()
@@ -119,13 +119,13 @@ def batch_of(model: GPT) -> MicroBatch:
 
 def test_finite_numbers_that_make_an_infinite_loss_are_told_apart() -> None:
     model = small_model()
-    found = find_nan_source(model, [batch_of(model)], lambda *given: loss_of(*given) * math.inf)
+    found = find_nan_source(model, [batch_of(model)], lambda *given: losses_of(*given) * math.inf)
     assert found == (0, "the loss itself: every part gave finite numbers")
 
 
 def test_what_does_not_come_again_is_said_to() -> None:
     model = small_model()
-    found = find_nan_source(model, [batch_of(model)], loss_of)
+    found = find_nan_source(model, [batch_of(model)], losses_of)
     assert found == (
         0,
         "only when it was computed the first time: going through the step again gave finite numbers",

@@ -5,6 +5,7 @@ from types import GeneratorType
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
 from gptkit.components.optimizer.adamw import AdamWOptimizer
@@ -17,7 +18,7 @@ from gptkit.model import GPT
 from gptkit.recipe.train_settings import TrainSettings
 from gptkit.training.evaluate import train_loss, validation_loss
 from gptkit.training.micro_batches import MicroBatch
-from gptkit.training.train import Step, loss_of, train
+from gptkit.training.train import Step, losses_of, train
 from tests.small import all_parameters, same_weights, small_model, small_settings, small_tokens
 
 TOKENS = small_tokens()
@@ -89,7 +90,12 @@ def test_a_micro_batchs_loss_is_its_share_of_the_cross_entropy_per_token() -> No
     logits, targets = torch.randn(2, 3, 5), torch.tensor([[0, 1, 2], [3, 4, 0]])
     picked = logits.log_softmax(-1).gather(-1, targets[..., None])
     batch = MicroBatch(0, 0, targets, targets, small_settings(grad_accumulation=4), "fp32")
-    torch.testing.assert_close(loss_of(lambda inputs: logits, batch), -picked.mean() / 4)
+
+    class Fixed(torch.nn.Module):
+        def forward(self, inputs: Tensor) -> Tensor:
+            return logits
+
+    torch.testing.assert_close(losses_of(Fixed(), batch), -picked.mean()[None] / 4)
 
 
 @pytest.mark.parametrize("optimizer", [AdamWOptimizer(learning_rate=1e-2), MuonOptimizer(learning_rate=1e-2)])

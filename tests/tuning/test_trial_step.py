@@ -97,8 +97,8 @@ def test_memory_that_runs_out_later_is_told_after_saving(tmp_path: Path, monkeyp
         return real(*given, **named)
 
     events = run(prepared(tmp_path))
-    real = train_module.loss_of
-    monkeypatch.setattr(train_module, "loss_of", full)
+    real = train_module.losses_of
+    monkeypatch.setattr(train_module, "losses_of", full)
     with pytest.raises(PluginError) as caught:
         list(events)
     assert str(caught.value).startswith("step 3: 4 sequences in one pass need more memory than cpu has. As many ")
