@@ -24,6 +24,7 @@ SURFACE = {
         "HasLimits",
         "HasPackedWeights",
         "HasReference",
+        "HasTolerance",
         "KeyValueCache",
         "LayerCache",
         "Norm",
@@ -34,6 +35,7 @@ SURFACE = {
         "RecurrentAttention",
         "Schedule",
         "Tokenizer",
+        "Tolerance",
     ],
     "gptkit.nn": [
         "BlockParts",
