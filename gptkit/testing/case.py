@@ -1,14 +1,14 @@
 """One input on which a part is checked."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TypeVar
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from gptkit.interfaces import Dims
+from gptkit.interfaces import AttentionContext, Dims, HasLimits
 from gptkit.seeds import generator, seeded
 from gptkit.testing.input import Input
 
@@ -81,6 +81,8 @@ class Case(Input):
         """Return a part for this input in eval mode, with the initial weights that it draws itself."""
         with seeded(torch.device("cpu"), self.seed, "weights"):
             part = build(self.dims(dropout), **dict(self.options))
+        if needs_tokens(part):
+            part.register_forward_pre_hook(with_tokens, with_kwargs=True)
         return part.to(self.device, self.dtype).eval()
 
     def draw(self, purpose: str, *shape: int) -> Float[Tensor, "..."]:
@@ -124,3 +126,25 @@ class Case(Input):
             str(self.dtype).removeprefix("torch."),
         ]
         return f"{sizes} {' '.join(words)} on {self.device}"
+
+
+def tokens_of(x: Float[Tensor, "B T C"]) -> Int[Tensor, "B T"]:
+    """Return tokens that follow from a layer's input, position by position, so that each law is one of tokens too.
+
+    They follow from the signs of its first channels, which rounding to another dtype leaves as they are.
+    """
+    signs = (x.detach()[..., :2] > 0).long()
+    return signs[..., 0] + 2 * signs[..., -1]
+
+
+def needs_tokens(part: nn.Module) -> bool:
+    """Return whether a part declares that it cannot do without tokens."""
+    if not isinstance(part, HasLimits) or part.refusal(AttentionContext()) is None:
+        return False
+    return part.refusal(AttentionContext(tokens=torch.zeros(1, 1, dtype=torch.int64))) is None
+
+
+def with_tokens(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
+    """Give a part `tokens_of` its input, as a model would give it the tokens of the text."""
+    x, ctx = args[0], kwargs.get("ctx", args[1] if len(args) > 1 else AttentionContext())
+    return (x, replace(ctx, tokens=tokens_of(x))), {}

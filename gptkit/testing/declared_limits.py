@@ -1,11 +1,12 @@
 """What a part declares that it cannot be combined with. The contract does not ask it for that."""
 
 from contextlib import suppress
+from dataclasses import replace
 
 import torch
 
 from gptkit.interfaces import AttentionContext, HasLimits
-from gptkit.testing.case import Case
+from gptkit.testing.case import Case, tokens_of
 from gptkit.testing.stand_in_parts import PositionByScale
 from gptkit.testing.subject import Subject
 
@@ -15,11 +16,12 @@ def contexts_of(case: Case) -> dict[str, AttentionContext]:
     second = torch.arange(case.T, device=case.device) * 2 >= case.T
     segment_ids = second.long().expand(case.B, -1)
     attn_mask = (second == second[:, None]).tril()  # (T, T)
+    plain = AttentionContext(tokens=tokens_of(case.x()))
     return {
-        "": AttentionContext(),
-        "a position that rotates": AttentionContext(position=PositionByScale(case.dims())),
-        "a mask": AttentionContext(attn_mask=attn_mask),
-        "packed texts": AttentionContext(attn_mask=attn_mask, segment_ids=segment_ids),
+        "": plain,
+        "a position that rotates": replace(plain, position=PositionByScale(case.dims())),
+        "a mask": replace(plain, attn_mask=attn_mask),
+        "packed texts": replace(plain, attn_mask=attn_mask, segment_ids=segment_ids),
     }
 
 

@@ -135,6 +135,20 @@ def test_with_dropout_checkpointed_steps_report_the_same_and_train_to_the_same_b
     assert same_weights(model, other)
 
 
+def test_steps_that_go_on_from_saved_weights_are_the_same_bit_for_bit() -> None:
+    whole, half, rest = loud_model(0.3), loud_model(0.3), loud_model(0.3)
+    first, second, third = (
+        AdamWOptimizer(learning_rate=1e-2).build(model.parameter_groups()) for model in (whole, half, rest)
+    )
+    expected = list(train(whole, TOKENS, first, ConstantSchedule(4), small_settings()))
+    list(train(half, TOKENS, second, ConstantSchedule(4), small_settings(max_iters=2)))
+    rest.load_state_dict(half.state_dict())
+    third.load_state_dict(second.state_dict())
+    found = list(train(rest, TOKENS, third, ConstantSchedule(4), small_settings(), first=2))
+    assert [step.auxiliary_loss for step in found] == [step.auxiliary_loss for step in expected[2:]]
+    assert same_weights(rest, whole)
+
+
 def test_a_model_without_such_parts_has_one_loss() -> None:
     assert steps_of(small_model())[0].auxiliary_loss is None
 

@@ -11,11 +11,14 @@ pytestmark = pytest.mark.exhaustive
 
 PLUGINS = Path(__file__).parents[2] / "plugins"
 PARTS = {
+    "alibi": "alibi",
     "flex": "flex",
     "grouped_query": "grouped_query",
+    "mixture_of_experts": "mixture_of_experts",
     "parallel_block": "parallel",
     "sliding_window": "sliding_window",
     "torch_mha": "torch_mha",
+    "value_embeddings": "value_embeddings",
     "gptkit-dyt/src/gptkit_dyt/__init__": "dyt",
 }
 

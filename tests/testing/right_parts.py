@@ -132,6 +132,27 @@ class DecayingSum(RecurrentAttention):
         return StateCache(self.values.weight.new_zeros(batch_size, self.values.out_features))
 
 
+class TokenAttention(MeanAttention, HasLimits):
+    """`MeanAttention` whose values know their tokens."""
+
+    def __init__(self, dims: Dims) -> None:
+        super().__init__(dims)
+        self.table = nn.Embedding(dims.vocab_size, dims.n_embd)
+
+    def refusal(self, ctx: AttentionContext) -> str | None:
+        return "it needs the tokens" if ctx.tokens is None else None
+
+    def embed(self, ctx: AttentionContext) -> Tensor:
+        return self.table(ctx.tokens)
+
+    def forward(self, x: Tensor, ctx: AttentionContext = AttentionContext()) -> Tensor:
+        self.check_limits(ctx)
+        k = self.heads(self.keys(x))
+        k, v = ctx.update(ctx.rotate(k, k)[1], self.heads(self.values(x) + self.embed(ctx)))
+        y = self.weigh(k, x.shape[1], ctx.attn_mask) @ v
+        return self.resid_dropout(y.transpose(1, 2).flatten(2))
+
+
 class BareNorm(LayerNorm):
     """`layernorm` without options."""
 
