@@ -23,7 +23,7 @@ from gptkit.interfaces.feed_forward import FeedForward
 from gptkit.interfaces.limits import HasLimits
 from gptkit.interfaces.norm import Norm
 from gptkit.interfaces.optimizer import HasPackedWeights, Optimizer, ParameterGroups
-from gptkit.interfaces.position import Position
+from gptkit.interfaces.position import Position, RelativePosition
 from gptkit.interfaces.reference import HasReference
 from gptkit.interfaces.schedule import Schedule
 from gptkit.interfaces.tokenizer import Tokenizer
@@ -52,6 +52,7 @@ __all__ = [
     "Position",
     "Probability",
     "RecurrentAttention",
+    "RelativePosition",
     "Schedule",
     "Tokenizer",
     "Tolerance",

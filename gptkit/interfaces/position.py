@@ -23,3 +23,7 @@ class Position(nn.Module, ABC):
     ) -> tuple[Float[Tensor, "B H T D"], Float[Tensor, "B K T D"]]:
         """Rotate the queries and keys of positions `start_pos`, `start_pos` + 1, …, counted from 0."""
         return q, k
+
+
+class RelativePosition(Position):
+    """Rotates so that q·k depends on the distance of query and key alone. To inherit it is to promise that."""

@@ -1,16 +1,35 @@
 """The checks of modules that came with level 2 of the contract."""
 
+from functools import partial
+
+from hypothesis import strategies as st
+
+from gptkit.interfaces import RelativePosition
 from gptkit.testing import laws
 from gptkit.testing.check import check
-from gptkit.testing.strategies import broad_cases, small_cases
+from gptkit.testing.strategies import Inputs, broad_cases, small_cases
 
 MODULES = ("attention", "feed_forward", "norm", "position", "block")
 MIXERS = ("attention", "block")
 
+one_token: Inputs = partial(small_cases, T=st.just(1), B=st.integers(1, 2))
+
 LATER_MODULE_CHECKS = [
+    check(MODULES, laws.gradient.gradients_are_right, one_token, when="there_is_one_token", share=0.1, level="2"),
     check(MIXERS, laws.mask.reads_every_form_of_mask, small_cases, share=0.1, level="2"),
     check(MIXERS, laws.mask.reads_the_mask_of_each_head, broad_cases, share=0.1, level="2"),
     check(MIXERS, laws.mask.decodes_without_a_mask, small_cases, share=0.2, level="2"),
     check(MIXERS, laws.cache.written_again_is_replaced, small_cases, share=0.2, level="2"),
     check(MIXERS, laws.cache.decodes_what_it_has_learnt, small_cases, share=0.2, level="2"),
+    check(("position",), laws.position.takes_fewer_keys, small_cases, share=0.2, level="2"),
+    check(("position",), laws.position.starts_far_away, broad_cases, share=0.1, level="2"),
+    check(("position",), laws.position.is_right_far_away, broad_cases, share=0.1, level="2"),
+    check(
+        ("position",),
+        laws.position.depends_on_distance,
+        broad_cases,
+        share=0.1,
+        only=(RelativePosition,),
+        level="2",
+    ),
 ]

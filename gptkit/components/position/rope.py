@@ -4,10 +4,10 @@ from pydantic import PositiveFloat
 from torch import Tensor
 
 from gptkit.hookspecs import Register, hookimpl
-from gptkit.interfaces import Dims, Position
+from gptkit.interfaces import Dims, RelativePosition
 
 
-class RopePosition(Position):
+class RopePosition(RelativePosition):
     """RoPE: rotates queries and keys by position, so that q·k depends on distance.
 
     Channels i and i + D/2 of a head form a pair that is rotated together.

@@ -60,12 +60,13 @@ def assert_slopes(part: nn.Module, case: Case) -> None:
 
 @torch.no_grad()
 def is_coarse(output: Callable[[], Tensor], x: Float[Tensor, "..."]) -> bool:
-    """Return whether the output stays the same when its float64 input changes by less than float32 can tell."""
-    before, first = x.clone(), output().item()
-    x.mul_(1 + 1e-11)
-    changed = output().item()
+    """Return whether the output follows its float64 input, but not a change of it that float32 could not hold."""
+    before, outputs = x.clone(), []
+    for change in (0, 1e-11, 1e-2):
+        x.copy_(before * (1 + change))
+        outputs.append(output().item())
     x.copy_(before)
-    return changed == first
+    return outputs[0] == outputs[1] != outputs[2]
 
 
 @torch.no_grad()

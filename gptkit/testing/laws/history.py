@@ -18,16 +18,24 @@ CALLS = 20
 
 
 def forgets_earlier_modes(build: Build[nn.Module], case: Case) -> None:
-    """Assert that a pass does not depend on earlier ones in training, without gradients or in inference mode."""
+    """Assert that a pass does not depend on gradients, training or autocast, now or earlier."""
+    # In float32, because autocast lowers no other precision.
+    case = replace(case, dtype=torch.float32)
     part, fresh = case.build(build), case.build(build)
     for each in (part, fresh):
         draw_weights(each, case)
-    with torch.inference_mode():
-        part(case.x())
-    with torch.no_grad():
+    expected = results(fresh, case)
+    # First in inference mode: a tensor that is made there and kept cannot be saved for a backward pass.
+    larger = replace(case, B=case.B + 1, T=case.T + case.spare)
+    for mode in (torch.inference_mode, torch.no_grad):
+        with mode():
+            part(larger.x())
+            # Kernels may differ without gradients.
+            assert_equal(part(case.x()), expected["output"], f"the output under {mode.__name__}", case)
+    with torch.no_grad(), torch.autocast(case.device.type, torch.bfloat16):
         part(case.x())
     part.train()(case.x())
-    found, expected = results(part.eval(), case), results(fresh, case)
+    found = results(part.eval(), case)
     for name, result in expected.items():
         assert_same(found[name], result, f"{name} after passes in other modes", case)
 
