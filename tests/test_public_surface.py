@@ -33,6 +33,7 @@ SURFACE = {
         "Position",
         "Probability",
         "RecurrentAttention",
+        "RelativePosition",
         "Schedule",
         "Tokenizer",
         "Tolerance",

@@ -10,6 +10,7 @@ from gptkit.testing.laws import (
     dropout as dropout,
     gradient as gradient,
     history as history,
+    kept as kept,
     limit as limit,
     mask as mask,
     module as module,
