@@ -15,7 +15,7 @@ from gptkit.testing.attend_equivalence import attends_as_reference
 from gptkit.testing.check import check, check_in_dtypes
 from gptkit.testing.data_checks import DATA_CHECKS
 from gptkit.testing.equivalence import equals_reference
-from gptkit.testing.module_checks import LATER_MODULE_CHECKS, MIXERS, MODULES
+from gptkit.testing.module_checks import DROPPERS, LATER_MODULE_CHECKS, MIXERS, MODULES
 from gptkit.testing.strategies import (
     Inputs,
     attended_cases,
@@ -26,8 +26,6 @@ from gptkit.testing.strategies import (
     long_cases,
     small_cases,
 )
-
-DROPPERS = ("attention", "feed_forward", "block")
 
 # One shape for each number and width of heads, because compiling takes seconds.
 one_shape: Inputs = partial(broad_cases, B=st.just(2), T=st.just(5), strided=st.just(False), spare=st.just(3))

@@ -5,13 +5,16 @@ from functools import partial
 from hypothesis import strategies as st
 
 from gptkit.interfaces import RelativePosition
+from gptkit.nn import SoftmaxAttention
 from gptkit.testing import laws
 from gptkit.testing.check import check
 from gptkit.testing.strategies import Inputs, broad_cases, small_cases
 
 MODULES = ("attention", "feed_forward", "norm", "position", "block")
 MIXERS = ("attention", "block")
+DROPPERS = ("attention", "feed_forward", "block")
 
+few_channels: Inputs = partial(broad_cases, T=st.just(2), strided=st.just(False), scale=st.floats(0.5, 2))
 one_token: Inputs = partial(small_cases, T=st.just(1), B=st.integers(1, 2))
 
 LATER_MODULE_CHECKS = [
@@ -21,6 +24,16 @@ LATER_MODULE_CHECKS = [
     check(MIXERS, laws.mask.decodes_without_a_mask, small_cases, share=0.2, level="2"),
     check(MIXERS, laws.kept.written_again_is_replaced, small_cases, share=0.2, level="2"),
     check(MIXERS, laws.kept.decodes_what_it_has_learnt, small_cases, share=0.2, level="2"),
+    check(DROPPERS, laws.dropout.rows_drop_apart, few_channels, share=0.02, level="2"),
+    check(("attention", "feed_forward"), laws.dropout.steps_drop_apart, few_channels, share=0.06, level="2"),
+    check(
+        ("attention",),
+        laws.dropout.weights_drop_apart,
+        broad_cases,
+        share=0.02,
+        only=(SoftmaxAttention,),
+        level="2",
+    ),
     check(("position",), laws.position.takes_fewer_keys, small_cases, share=0.2, level="2"),
     check(("position",), laws.position.starts_far_away, broad_cases, share=0.1, level="2"),
     check(("position",), laws.position.is_right_far_away, broad_cases, share=0.1, level="2"),

@@ -4,8 +4,10 @@ import math
 from dataclasses import replace
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
+from gptkit.interfaces import FeedForward
 from gptkit.nn import SoftmaxAttention
 from gptkit.seeds import seeded
 from gptkit.testing.accuracy import assert_equal, assert_same, floor
@@ -111,3 +113,65 @@ def dropout_has_its_rate(
     with seeded(case.device, case.seed, "dropout"):
         kept = sum(int((weights_of(attention.train(), case) != 0).sum()) for _ in range(draws))
     assert_rate(1 - kept / seen, rate, seen, "the weights", case)
+
+
+def rows_drop_apart(build: Build[nn.Module], case: Case, *, steps: int = 256) -> None:
+    """Assert that dropout is drawn apart for each row of a batch."""
+    part, x = dropping(build, case), case.x()[:1].expand(4, -1, -1)
+    with torch.no_grad(), seeded(case.device, case.seed, "dropout"):
+        y = torch.stack([part(x) for _ in range(steps)])  # (N, 4, T, C)
+    assert_uncorrelated(y[:, ::2].flatten(0, 1), y[:, 1::2].flatten(0, 1), "two rows of a batch", case)
+
+
+def steps_drop_apart(build: Build[nn.Module], case: Case, *, rows: int = 2048) -> None:
+    """Assert that dropout is drawn apart in each step, and by a feed-forward at each position."""
+    # The same input everywhere, so that what is dropped is all that differs.
+    part, x = dropping(build, case), case.x()[:1, :1].expand(rows, 3, -1)
+    with torch.no_grad(), seeded(case.device, case.seed, "dropout"):
+        first, second = part(x), part(x)  # (N, T, C)
+    assert_uncorrelated(first, second, "two steps", case)
+    # It promises to transform each position by itself.
+    if isinstance(part, FeedForward):
+        assert_uncorrelated(first[:, :-1], first[:, 1:], "neighbouring positions", case)
+
+
+def dropping(build: Build[nn.Module], case: Case) -> nn.Module:
+    """Return a part in training mode that drops half, with weights at which that shows."""
+    part = case.build(build, dropout=0.5).train()
+    draw_weights(part, case)
+    return part
+
+
+def assert_uncorrelated(
+    first: Float[Tensor, "N ..."], second: Float[Tensor, "N ..."], what: str, case: Case
+) -> None:
+    """Assert that N draws of numbers are uncorrelated with N draws of others, number by number."""
+    first, second = ((each - each.mean(dim=0)).double() for each in (first, second))
+    size = (first.square().sum(dim=0) * second.square().sum(dim=0)).sqrt()
+    # What dropout leaves alone differs by rounding, if at all.
+    noise = len(first) * (floor(case.dtype) * case.scale) ** 2
+    found = torch.where(size > noise, (first * second).sum(dim=0) / size, 0).abs().max().item()
+    allowed = DEVIATIONS / math.sqrt(len(first))
+    if not found <= allowed:
+        raise AssertionError(
+            f"what dropout does in {what} is correlated: {found:.2f}, where {allowed:.2f} is allowed ({case})"
+        )
+
+
+def weights_drop_apart(build: Build[SoftmaxAttention], case: Case, *, draws: int = 256) -> None:
+    """Assert that each attention weight is dropped at the configured rate, and apart from every other weight."""
+    case = one_channel_a_key(replace(case, B=2, H=2, T=4, earlier=0))
+    attention = case.build(build, dropout=0.5)
+    seen = weights_of(attention, case) != 0  # (B, H, T, S)
+    with torch.no_grad(), seeded(case.device, case.seed, "dropout"):
+        dropped = torch.stack([weights_of(attention.train(), case)[seen] == 0 for _ in range(draws)]).double()
+    index = seen.nonzero().tolist()
+    for rate, (b, h, t, s) in zip(dropped.mean(dim=0).tolist(), index, strict=True):
+        assert_rate(rate, 0.5, draws, f"the weight of key {s} for query {t} of head {h} in row {b}", case)
+    together = dropped.T.corrcoef().abs().fill_diagonal_(0)
+    if not together.max() <= (allowed := DEVIATIONS / math.sqrt(draws)):
+        i, j = (together == together.max()).nonzero()[0].tolist()
+        raise AssertionError(
+            f"the weights at {tuple(index[i])} and {tuple(index[j])} of (B, H, T, S) are dropped together: their "
+            f"correlation is {together[i, j].item():.2f}, where {allowed:.2f} is allowed ({case})"
+        )
