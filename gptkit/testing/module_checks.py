@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from gptkit.interfaces import RelativePosition
 from gptkit.nn import SoftmaxAttention
 from gptkit.testing import laws
+from gptkit.testing.attend_equivalence import attends_as_reference
 from gptkit.testing.check import check
-from gptkit.testing.strategies import Inputs, broad_cases, small_cases
+from gptkit.testing.strategies import Inputs, broad_cases, huge_cases, large_cases, small_cases
 
 MODULES = ("attention", "feed_forward", "norm", "position", "block")
 MIXERS = ("attention", "block")
@@ -19,9 +20,18 @@ one_token: Inputs = partial(small_cases, T=st.just(1), B=st.integers(1, 2))
 
 LATER_MODULE_CHECKS = [
     check(MODULES, laws.gradient.gradients_are_right, one_token, when="there_is_one_token", share=0.1, level="2"),
-    check(MIXERS, laws.mask.reads_every_form_of_mask, small_cases, share=0.1, level="2"),
-    check(MIXERS, laws.mask.reads_the_mask_of_each_head, broad_cases, share=0.1, level="2"),
+    check(MIXERS, laws.mask.reads_every_form_of_mask, small_cases, share=0.1, level="2", asks="a mask"),
+    check(MIXERS, laws.mask.reads_the_mask_of_each_head, broad_cases, share=0.1, level="2", asks="a mask"),
     check(MIXERS, laws.mask.decodes_without_a_mask, small_cases, share=0.2, level="2"),
+    check(
+        MIXERS,
+        laws.attention.honours_attn_mask,
+        huge_cases,
+        when="scores_are_huge",
+        share=0.1,
+        level="2",
+        asks="a mask",
+    ),
     check(MIXERS, laws.kept.written_again_is_replaced, small_cases, share=0.2, level="2"),
     check(MIXERS, laws.kept.decodes_what_it_has_learnt, small_cases, share=0.2, level="2"),
     check(DROPPERS, laws.dropout.rows_drop_apart, few_channels, share=0.02, level="2"),
@@ -32,6 +42,15 @@ LATER_MODULE_CHECKS = [
         broad_cases,
         share=0.02,
         only=(SoftmaxAttention,),
+        level="2",
+    ),
+    check(
+        ("attention",),
+        attends_as_reference,
+        large_cases,
+        when="large",
+        only=(SoftmaxAttention,),
+        share=0.06,
         level="2",
     ),
     check(("position",), laws.position.takes_fewer_keys, small_cases, share=0.2, level="2"),

@@ -95,6 +95,16 @@ class BlockForgetsItsCacheWithGradients(PreNormBlock):
         return super().forward(x, ctx)
 
 
+class HidesByTenThousand(UnusualAttention):
+    """Subtracts 10,000 from the scores of what a given mask hides: too little where scores are millions."""
+
+    def mix(self, q: Tensor, k: Tensor, v: Tensor, seen: Tensor) -> Tensor:
+        T, S = q.shape[2], k.shape[2]
+        future = ~torch.ones(T, S, dtype=torch.bool, device=q.device).tril(S - T)
+        scores = q @ k.mT / q.shape[-1] ** 0.5 - 1e4 * ~seen
+        return scores.masked_fill(future, -torch.inf).softmax(dim=-1) @ v
+
+
 CAUGHT_BY: CaughtBy = {
     TakesTheMaskOfTheFirstRow: "reads_every_form_of_mask",
     TakesRowsForHeads: "reads_every_form_of_mask",
@@ -106,4 +116,5 @@ CAUGHT_BY: CaughtBy = {
     SeesAllBesideACache: "decodes_without_a_mask",
     SeesTheUpperLeftBesideACache: "decodes_without_a_mask",
     BlockForgetsItsCacheWithGradients: "decodes_without_a_mask",
+    HidesByTenThousand: "honours_attn_mask_when_scores_are_huge",
 }

@@ -17,8 +17,9 @@ def never_reads_the_future(build: Build[Attention | Block], case: Case) -> None:
     draw_weights(part, case)
     other = case.scale * case.draw("another future", *x.shape)
     y = part(x)
-    # In a short input, every position; in a long one, those at which mistakes begin.
-    for t in range(1, case.T) if case.T < 10 else (1, case.T // 2, case.T - 1):
+    # In a short input, every position; in a long one, those at which mistakes begin, such as the seams of tiles.
+    seams = sorted({1, case.T // 2, case.T - 1, *(range(16, case.T, 16) if case.T > 64 else ())})
+    for t in range(1, case.T) if case.T < 10 else seams:
         changed = part(torch.cat((x[:, :t], other[:, t:]), dim=1))
         assert_equal(
             changed[:, :t], y[:, :t], f"the output before position {t}, where the input starts to differ", case
