@@ -63,18 +63,6 @@ class DropsRowsAgainstEachOther(GeluFeedForward):
         return y * torch.stack((first, 2 - first), dim=1).flatten(0, 1)[: len(y)]
 
 
-class BlockDropsTheBatchTogether(PreNormBlock):
-    """Drops the feed-forward of all rows by one draw."""
-
-    def __init__(self, dims: Dims, parts: BlockParts) -> None:
-        super().__init__(dims, parts)
-        self.rate = dims.dropout
-
-    def forward(self, x: Tensor, ctx: AttentionContext = AttentionContext()) -> Tensor:
-        x = x + self.attention(self.norm_1(x), ctx)
-        return x + self.feed_forward(self.norm_2(x)) * F.dropout(x.new_ones(()), self.rate, self.training)
-
-
 class BlockDropsTheResidual(PreNormBlock):
     """Drops the residual stream itself, alike in all rows."""
 
@@ -116,7 +104,6 @@ CAUGHT_BY: CaughtBy = {
     InnerMaskOfAllPositions: "steps_drop_apart",
     DropsChannelsWhole: "steps_drop_apart",
     DropsRowsAgainstEachOther: "rows_drop_apart",
-    BlockDropsTheBatchTogether: "rows_drop_apart",
     BlockDropsTheResidual: "rows_drop_apart",
     DropsWeightsOfPairs: "weights_drop_apart",
     DropsWeightsOfEveryOtherQuery: "weights_drop_apart",
