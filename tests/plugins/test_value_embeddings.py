@@ -10,6 +10,7 @@ from gptkit.decoding.decoder import UncachedDecoder
 from gptkit.interfaces import AttentionContext
 from gptkit.model import GPT
 from gptkit.registry.loader import import_file
+from tests.program import run_program
 from tests.small import small_dims, small_model
 
 PLUGIN: Any = import_file(Path(__file__).parents[2] / "plugins" / "value_embeddings.py")
@@ -20,7 +21,8 @@ def model_with_values() -> GPT:
     model = small_model(std=0.5)
     part = PLUGIN.ValueEmbeddingAttention(small_dims())
     with torch.no_grad():
-        part.table.weight.normal_(generator=torch.Generator().manual_seed(0))
+        for weight in part.parameters():
+            weight.normal_(generator=torch.Generator().manual_seed(1))
     model.blocks[1].attention = part
     return model.eval()
 
@@ -42,6 +44,26 @@ def test_it_writes_the_same_text_with_a_cache_as_without() -> None:
         cached = model.generate(prompt, 9, temperature=0.0)
         assert cached.equal(model.generate(prompt, 9, temperature=0.0, decoder=UncachedDecoder(model)))
     assert len(set(cached[0].tolist())) > 2
+
+
+# In a process of its own, because the checker of annotations cannot be compiled.
+PROGRAM = """
+import torch
+
+from gptkit.decoding.compiled_decoder import CompiledDecoder
+from tests.decoding.test_compiled_decoder import Counting
+from tests.plugins.test_value_embeddings import model_with_values
+
+model, prompt, compiler = model_with_values(), torch.tensor([[3, 1, 4]]), Counting()
+with torch.no_grad():
+    compiled = model.generate(prompt, 9, temperature=0.0, decoder=CompiledDecoder(model, compiler=compiler))
+    print(compiled.equal(model.generate(prompt, 9, temperature=0.0)), compiler.count)
+"""
+
+
+@pytest.mark.exhaustive
+def test_it_writes_the_same_text_compiled_once() -> None:
+    assert run_program(PROGRAM).split() == ["True", "1"]
 
 
 def test_vectors_without_tokens_are_refused() -> None:
