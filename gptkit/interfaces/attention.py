@@ -114,8 +114,9 @@ class Attention(nn.Module, ABC):
 class RecurrentAttention(Attention):
     """Mixes across time through a state of constant size, instead of keys that each query weighs.
 
-    To inherit this class is to promise such a state, and to have no keys: a mask of keys means nothing here, so
-    `forward` raises NotImplementedError if `ctx.attn_mask` is given.
+    To inherit this class is to promise such a state, and to have no keys, of which a mask could hide any. So
+    `forward` raises NotImplementedError if `ctx.attn_mask` is given without `ctx.segment_ids`. With these, the mask
+    is theirs, and the state starts afresh where the id changes.
     """
 
     @abstractmethod

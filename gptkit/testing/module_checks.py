@@ -22,6 +22,7 @@ LATER_MODULE_CHECKS = [
     check(MODULES, laws.gradient.gradients_are_right, one_token, when="there_is_one_token", share=0.1, level="2"),
     check(MIXERS, laws.mask.reads_every_form_of_mask, small_cases, share=0.1, level="2", asks="a mask"),
     check(MIXERS, laws.mask.reads_the_mask_of_each_head, broad_cases, share=0.1, level="2", asks="a mask"),
+    check(MIXERS, laws.mask.reads_packed_texts_apart, small_cases, share=0.2, level="2", asks="packed texts"),
     check(MIXERS, laws.mask.decodes_without_a_mask, small_cases, share=0.2, level="2"),
     check(
         MIXERS,

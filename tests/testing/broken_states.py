@@ -20,6 +20,20 @@ class StartsLongPassesAfresh(DecayingSum):
         return sums if v.shape[1] <= 2 else super().sums(v, AttentionContext())
 
 
+class GoesOnIntoTheNextText(DecayingSum):
+    """Keeps its state from one packed text to the next."""
+
+    def goes_on(self, segment_ids: Tensor, t: int) -> Tensor:
+        return torch.ones_like(segment_ids[:, t], dtype=torch.bool)
+
+
+class GoesOnInTheFirstTextAlone(DecayingSum):
+    """Starts afresh wherever the text is not the first of its row."""
+
+    def goes_on(self, segment_ids: Tensor, t: int) -> Tensor:
+        return segment_ids[:, t] == segment_ids[:, 0]
+
+
 class StartsAfreshBeforeSixtyFour(DecayingSum):
     """Reads no state before a pass as long as one tile."""
 
@@ -86,6 +100,8 @@ CAUGHT_BY: CaughtBy = {
     StartsLongPassesAfresh: "chunks_change_nothing",
     StartsAfreshBeforeSixtyFour: "chunks_change_nothing_when_large",
     CachesTwoAtATime: "chunks_change_nothing",
+    GoesOnIntoTheNextText: "reads_packed_texts_apart",
+    GoesOnInTheFirstTextAlone: "reads_packed_texts_apart",
     IgnoresTheMask: "honours_attn_mask",
     DoesNotSayItsSize: "constant_size_is_declared",
     KeepsAllStates: "constant_size_is_declared",

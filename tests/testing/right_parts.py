@@ -112,16 +112,22 @@ class DecayingSum(RecurrentAttention):
         self.resid_dropout = nn.Dropout(dims.dropout)
 
     def forward(self, x: Tensor, ctx: AttentionContext = AttentionContext()) -> Tensor:
-        if ctx.rotates or ctx.attn_mask is not None:
+        if ctx.rotates or (ctx.attn_mask is not None and ctx.segment_ids is None):
             raise NotImplementedError("it has no keys to rotate or to hide")
         v = self.values(x)
         return self.resid_dropout(torch.stack(self.sums(v, ctx), dim=1))
+
+    def goes_on(self, segment_ids: Tensor, t: int) -> Tensor:
+        """Return the rows in which position `t` belongs to the text of the one before it."""
+        return segment_ids[:, t] == segment_ids[:, t - 1]
 
     def sums(self, v: Tensor, ctx: AttentionContext) -> list[Tensor]:
         """Return the state after each position, and store the last one."""
         state: Tensor = torch.zeros_like(v[:, 0]) if ctx.cache is None else ctx.cache.state  # type: ignore[attr-defined]
         sums = []
-        for v_t in v.unbind(1):
+        for t, v_t in enumerate(v.unbind(1)):
+            if ctx.segment_ids is not None and t:
+                state = state * self.goes_on(ctx.segment_ids, t)[:, None]
             state = state / 2 + v_t
             sums.append(state)
         if ctx.cache is not None:

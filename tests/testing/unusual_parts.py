@@ -259,7 +259,8 @@ class UnrotatedAttention(UnusualAttention):
             raise NotImplementedError(
                 "it has no queries and keys to rotate: choose a position that rotates nothing"
             )
-        self.positions = torch.arange(x.shape[1], device=x.device) + ctx.start_pos
+        # Counted from the first key, which without a cache is the first token of this pass.
+        self.positions = torch.arange(x.shape[1], device=x.device) + (0 if ctx.cache is None else ctx.start_pos)
         return super().forward(x, ctx)
 
     def mix(self, q: Tensor, k: Tensor, v: Tensor, seen: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """Laws of `ctx.attn_mask`: of any shape that broadcasts, alone and beside a cache, or none."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import torch
 from jaxtyping import Bool, Float
@@ -66,6 +67,23 @@ def decodes_without_a_mask(build: Build[Attention | Block], case: Case) -> None:
                 found = after(start, part, x, None, full)
             what = f"positions {start} to {case.T - 1}, decoded with a full cache and without a mask"
             assert_decoded(found, whole[:, start:], what, part, case)
+
+
+def reads_packed_texts_apart(build: Build[Attention | Block], case: Case) -> None:
+    """Assert that texts packed into a row, told apart by `ctx.segment_ids` and a mask, are what each is alone."""
+    case = replace(case, T=case.T + 2)
+    part, x = case.build(build), case.x()
+    draw_weights(part, case)
+    # Three texts, the middle one of one position in a short row.
+    edges = [0, (case.T + 1) // 3, (2 * case.T + 1) // 3, case.T]
+    texts = list(pairwise(edges))
+    ids = torch.cat([torch.full((end - start,), id) for (start, end), id in zip(texts, (5, 9, 2), strict=True)])
+    segment_ids = ids.to(case.device).expand(case.B, -1)  # (B, T)
+    attn_mask = (segment_ids[:, None, :, None] == segment_ids[:, None, None, :]).tril()  # (B, 1, T, T)
+    packed = part(x, AttentionContext(attn_mask=attn_mask, segment_ids=segment_ids))
+    for start, end in texts:
+        alone = part(x[:, start:end], AttentionContext(start))
+        assert_equal(packed[:, start:end], alone, f"positions {start} to {end - 1}, packed with other texts", case)
 
 
 def after(
