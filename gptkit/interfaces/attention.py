@@ -115,8 +115,8 @@ class RecurrentAttention(Attention):
     """Mixes across time through a state of constant size, instead of keys that each query weighs.
 
     To inherit this class is to promise such a state, and to have no keys, of which a mask could hide any. So
-    `forward` raises NotImplementedError if `ctx.attn_mask` is given without `ctx.segment_ids`. With these, the mask
-    is theirs, and the state starts afresh where the id changes.
+    `forward` raises NotImplementedError if `ctx.attn_mask` is given without `ctx.segment_ids`. With these, the
+    mask is theirs, and the state starts afresh where the id changes.
     """
 
     @abstractmethod

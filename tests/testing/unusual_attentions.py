@@ -124,9 +124,10 @@ class LatentAttention(Attention):
     def forward(self, x: Tensor, ctx: AttentionContext = AttentionContext()) -> Tensor:
         if ctx.rotates:
             raise NotImplementedError("keys have no place to be rotated: choose a position that rotates nothing")
-        latent = self.narrow(x)[:, None]
-        latent, _ = ctx.update(latent, latent)
-        k, v = self.widen(latent[:, 0]).unflatten(-1, (2, self.n_head, -1)).permute(2, 0, 3, 1, 4)
+        latent = self.narrow(x)
+        if isinstance(ctx.cache, InputCache):
+            latent = ctx.cache.update(latent, ctx.start_pos)
+        k, v = self.widen(latent).unflatten(-1, (2, self.n_head, -1)).permute(2, 0, 3, 1, 4)
         q = self.q(x).unflatten(-1, (self.n_head, -1)).transpose(1, 2)
         T, S = q.shape[2], k.shape[2]
         seen = torch.ones(T, S, dtype=torch.bool, device=x.device).tril(S - T)
