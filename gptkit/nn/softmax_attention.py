@@ -25,11 +25,14 @@ def causal_mask(q: Float[Tensor, "B H T D"], k: Float[Tensor, "B H S D"]) -> Boo
 def sdpa(
     q: Float[Tensor, "B H T D"],
     k: Float[Tensor, "B H S D"],
-    v: Float[Tensor, "B H S D"],
+    v: Float[Tensor, "B H S E"],
     attn_mask: Bool[Tensor, "..."] | None,
     dropout_p: float,
-) -> Float[Tensor, "B H T D"]:
-    """Compute `attend` by the kernel that PyTorch selects, with dropout of weights at rate `dropout_p`."""
+) -> Float[Tensor, "B H T E"]:
+    """Compute `attend` by the kernel that PyTorch selects, with dropout of weights at rate `dropout_p`.
+
+    Values may have another width, E, than queries and keys.
+    """
     # `is_causal` skips the masked half, but aligns top-left: right only where T = S.
     if attn_mask is None and q.shape[2] == k.shape[2]:
         return F.scaled_dot_product_attention(q, k, v, dropout_p=dropout_p, is_causal=True)
