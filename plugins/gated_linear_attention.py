@@ -22,6 +22,9 @@ from gptkit.interfaces import (
 )
 from gptkit.nn import Dropout, Linear
 
+# Logarithm of the decay where a text begins: its exponential is 0, and sums of it are finite.
+FORGOTTEN = -1e4
+
 
 class StateCache(ConstantSizeCache):
     """The state after the last position: a matrix from keys to values for each head."""
@@ -73,9 +76,9 @@ class GatedLinearAttention(RecurrentAttention, HasPackedWeights):
         """Return the gated output.
 
         Raises:
-            NotImplementedError: If there is an `attn_mask`.
+            NotImplementedError: If there is an `attn_mask`, unless it comes from `segment_ids`.
         """
-        if ctx.attn_mask is not None:
+        if ctx.attn_mask is not None and ctx.segment_ids is None:
             raise NotImplementedError(
                 "gated linear attention keeps a sum over earlier positions, of which `attn_mask` cannot hide any: "
                 "choose a softmax attention, such as 'sdpa'"
@@ -85,10 +88,14 @@ class GatedLinearAttention(RecurrentAttention, HasPackedWeights):
         log_decay = rearrange(self.decay(x), "B T (H D) -> B H T D", H=self.dims.n_head)
         # Half precision would round a decay near 1 to 1, and what it adds to a large sum to nothing.
         q, k, v, log_decay = (wide(each) for each in (q, k, v, log_decay))
+        # The 16th root, so that a first gate of 1/2 is a decay of 0.96.
+        log_decay = F.logsigmoid(log_decay) / 16
+        if ctx.segment_ids is not None:
+            is_first = torch.diff(ctx.segment_ids, prepend=ctx.segment_ids[:, :1]) != 0  # (B, T)
+            log_decay = log_decay.masked_fill(is_first[:, None, :, None], FORGOTTEN)
         cache = self.new_cache(len(x), 1) if ctx.cache is None else ctx.cache
         assert isinstance(cache, StateCache)
-        # The 16th root, so that a first gate of 1/2 is a decay of 0.96.
-        y, state = self.mix(q, k, v, F.logsigmoid(log_decay) / 16, cache.state)
+        y, state = self.mix(q, k, v, log_decay, cache.state)
         if ctx.cache is not None:
             cache.state.copy_(state)
         y = F.rms_norm(wide(y), self.gain.shape, wide(self.gain), eps=1.0)

@@ -33,7 +33,10 @@ CACHES = ("gla_chunked", "gla_recurrent", "latent", "sliding_window")
 OF_A_CACHE = [
     check
     for check in CHECKS
-    if check.id.startswith(("never_reads_the_future", "cache", "chunks", "constant_size", "decod"))
+    if "attention" in check.kinds
+    and check.id.startswith(
+        ("never_reads_the_future", "cache", "chunks", "constant_size", "decod", "reads_packed")
+    )
     and "compile" not in check.id
 ]
 
