@@ -72,7 +72,14 @@ def context_of(part: nn.Module, case: Case) -> tuple[AttentionContext, ...]:
 def sizes_of(exact: Results, twin: Twin, part: nn.Module, case: Case) -> Results:
     """Return how large each result would be if nothing in it cancelled."""
     largest = {name: result.abs().max() for name, result in exact.items()}
-    if not isinstance(part, Attention | Block) or isinstance(part, RecurrentAttention):
+    if not isinstance(part, Attention | Block):
+        return without_noise(largest)
+    if isinstance(part, RecurrentAttention):
+        # Without keys no query can be made to see its own alone. A gradient that cancels over the positions of
+        # this input, and is then little but rounding errors, does not cancel over those of others.
+        for n in (1, 2, 3):
+            other = twin.results(replace(case, seed=case.seed + n), torch.float64)
+            largest = {name: torch.maximum(size, other[name].abs().max()) for name, size in largest.items()}
         return without_noise(largest)
     # A query that weighs one key alone passes almost no gradient back, and rounding errors dominate the rest. So a
     # size is at least what it is when each query sees only its own key.
