@@ -98,6 +98,9 @@ def build_on_meta(build: Callable[[], Any]) -> tuple[Any | None, RecipeError | N
 
 def limits_exceeded(model: GPT, layers: Sequence[Mapping[str, Choice]]) -> Iterator[Problem]:
     """Yield a problem for each part that declares that it cannot train or decode in a model on the meta device."""
+    if not any(isinstance(part, HasLimits) for part in model.modules()):
+        # Without them there is nothing to ask, and contexts without data take PyTorch a second to make.
+        return
     tokens = torch.zeros(1, model.dims.block_size, dtype=torch.int64, device="meta")
     contexts = [model.contexts(tokens, 0, None)]
     # A third-party cache may need real tensors.

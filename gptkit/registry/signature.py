@@ -49,11 +49,15 @@ class Option:
             found = text if isinstance(value, bool) else repr(value)
             raise ValueError(f"takes {self}, found {found}: {reasons}") from None
 
+    def to_json(self, value: Any) -> Any:
+        """Return a value of this option in JSON's types; `validate` converts it back."""
+        return self.adapter().dump_python(value, mode="json")
+
     def schema(self) -> dict[str, Any]:
         """Return the option's JSON Schema."""
         schema = self.adapter().json_schema()
         if self.default is not REQUIRED and self.default is not None:
-            schema["default"] = self.adapter().dump_python(self.default, mode="json")
+            schema["default"] = self.to_json(self.default)
         return schema
 
 

@@ -5,11 +5,9 @@ another left. Forking is sound: the process has imported modules, computed nothi
 """
 
 import atexit
-import base64
 import importlib
 import json
 import os
-import pickle
 import signal
 import subprocess
 import sys
@@ -19,6 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from gptkit.registry.loader import import_file
+from gptkit.registry.signature import options as options_of
 from gptkit.testing.outcome import NotHere
 from gptkit.testing.subject import Subject, file_of
 
@@ -41,9 +40,10 @@ def ask(subject: Subject, function: str, *arguments: str) -> Any:
     where = (subject.part.__module__, file_of(subject.part), subject.part.__qualname__)
     if "<locals>" in where[-1] or where[0] == "__main__":
         raise NotHere("a class inside a function or a script cannot be imported in another process")
-    # Pickle, because it does not leave the two processes, and options may be paths.
-    question = pickle.dumps((sys.path, where, dict(subject.options), function, arguments))
-    if not (line := exchange(base64.b64encode(question) + b"\n")):
+    declared = options_of(subject.part)
+    written = {name: declared[name].to_json(value) for name, value in subject.options.items()}
+    question = json.dumps([sys.path, where, written, function, arguments])
+    if not (line := exchange(question.encode() + b"\n")):
         raise NotHere("the other process has ended")
     answer = json.loads(line)
     if "missing" in answer:
@@ -99,7 +99,7 @@ def answer_all(questions: BinaryIO) -> None:
     importlib.import_module("gptkit.testing.laws.process")
     for question in questions:
         if (child := os.fork()) == 0:
-            os.write(answers, json.dumps(answer(base64.b64decode(question))).encode() + b"\n")
+            os.write(answers, json.dumps(answer(question)).encode() + b"\n")
             os._exit(0)
         if os.waitpid(child, 0)[1]:
             os.write(answers, b'{"error": "it ends the process"}\n')
@@ -107,7 +107,7 @@ def answer_all(questions: BinaryIO) -> None:
 
 def answer(question: bytes) -> dict[str, Any]:
     """Return the answer to a question: what a function returns, what it raises, or why there is no such part."""
-    path, (module, file, name), options, function, arguments = pickle.loads(question)
+    path, (module, file, name), written, function, arguments = json.loads(question)
     sys.path[:] = path
     try:
         try:
@@ -116,6 +116,8 @@ def answer(question: bytes) -> dict[str, Any]:
             found = import_file(Path(file))
         for each in name.split("."):
             found = getattr(found, each)
+        declared = options_of(found)
+        options = {name: declared[name].validate(value) for name, value in written.items()}
     except Exception as error:
         return {"missing": f"{type(error).__name__}: {error}"}
     owner, _, name = function.partition(":")
