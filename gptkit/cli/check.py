@@ -82,9 +82,11 @@ def check(
             near = did_you_mean(only[0], known)
             raise UsageError(f"--only {only[0]}: no check is called so.{near} Known: {', '.join(known)}.")
     depth = replace(DEEP if deep else ORDINARY, seed=seed)
+    # A single check runs in this process, where a debugger can follow it.
+    processes = 1 if sum(map(len, checks)) == 1 else min(MOST_PROCESSES, int(usable_cpus()))
     for subject, chosen in zip(subjects, checks, strict=True):
         if chosen:
-            found = outcomes(subject, chosen, depth, case, processes=min(MOST_PROCESSES, int(usable_cpus())))
+            found = outcomes(subject, chosen, depth, case, processes)
             examined.append(Examined(subject.title, (as_expected(outcome, reasons) for outcome in found)))
     proofs = (print_json if as_json else print_table)(examined)
     if not subjects or not all(proofs):

@@ -59,7 +59,9 @@ class Check:
         if self.only and not issubclass(subject.part, self.only):
             names = " or ".join(each.__name__ for each in self.only)
             return f"it does not inherit {names}"
-        return f"it declares that it cannot take {self.asks}" if self.asks in declared_limits(subject) else ""
+        if reason := declared_limits(subject).get(self.asks):
+            return f"it declares that it cannot take {self.asks or 'any input'}: {reason}"
+        return ""
 
 
 def check(

@@ -29,10 +29,10 @@ def declared_limits(subject: Subject) -> dict[str, str]:
     """Return the reason for each limit that a part declares, by the words of `contexts_of`."""
     if not issubclass(subject.part, HasLimits):
         return {}
-    H, D = subject.sizes[0]
-    case = Case(B=1, H=H, T=2, D=D)
-    # If it cannot be built, or fails to say, a check reports it.
+    # If it cannot be built here, or fails to say, a check reports it.
     with suppress(Exception):
+        H, D = subject.sizes[0]
+        case = Case(B=1, H=H, T=2, D=D)
         part = subject.build(case.dims())
         return {words: reason for words, ctx in contexts_of(case).items() if (reason := part.refusal(ctx))}
     return {}

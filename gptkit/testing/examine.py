@@ -57,10 +57,9 @@ def outcomes(
             share = max(LEAST_SHARE, share / 2)
         return outcome
 
-    few = min(processes, len(checks))
     # A context of CUDA cannot be forked.
-    if few > 1 and CAN_FORK and subject.device.type == "cpu":
-        return in_processes(checks, run, few)
+    if processes > 1 and CAN_FORK and subject.device.type == "cpu":
+        return in_processes(checks, run, processes)
     return map(run, checks)
 
 

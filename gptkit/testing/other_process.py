@@ -1,7 +1,8 @@
 """Another process, with another hash seed, locale and time zone, that says what a part does there.
 
-It is started once, because importing PyTorch takes seconds, and forks for each question, so that none finds what
-another left. Forking is sound: the process has imported modules, computed nothing, and so has one thread.
+It is started once in each process that asks, because importing PyTorch takes seconds, and forks for each question,
+so that none finds what another left. Forking is sound: the process has imported modules, computed nothing, and so has
+one thread.
 """
 
 import atexit
@@ -21,6 +22,8 @@ from gptkit.registry.signature import options as options_of
 from gptkit.testing.outcome import NotHere
 from gptkit.testing.subject import Subject, file_of
 
+# In seconds.
+LONGEST_ANSWER = 120
 # In the C locale, without UTF-8 mode, text files are ASCII unless their encoding is said.
 ELSEWHERE = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "TZ": "Asia/Kathmandu"}
 
@@ -43,9 +46,7 @@ def ask(subject: Subject, function: str, *arguments: str) -> Any:
     declared = options_of(subject.part)
     written = {name: declared[name].to_json(value) for name, value in subject.options.items()}
     question = json.dumps([sys.path, where, written, function, arguments])
-    if not (line := exchange(question.encode() + b"\n")):
-        raise NotHere("the other process has ended")
-    answer = json.loads(line)
+    answer = json.loads(exchange(question.encode() + b"\n"))
     if "missing" in answer:
         raise NotHere(f"it cannot be imported in another process: {answer['missing']}")
     if "error" in answer:
@@ -54,14 +55,20 @@ def ask(subject: Subject, function: str, *arguments: str) -> Any:
 
 
 def exchange(line: bytes) -> bytes:
-    """Send a line to the other process and return the one that comes back."""
+    """Send a line to the other process and return the one that comes back; raise NotHere if it has ended."""
     process = other_process()
     assert process.stdin is not None
     assert process.stdout is not None
     try:
         process.stdin.write(line)
         process.stdin.flush()
-        return process.stdout.readline()
+        if not (answer := process.stdout.readline()):
+            raise BrokenPipeError
+        return answer
+    except BrokenPipeError:
+        other_process.cache_clear()
+        end(process)
+        raise NotHere("the other process has ended") from None
     except BaseException:
         # Such as a time limit. A late answer must not be taken for that of the next question.
         other_process.cache_clear()
@@ -99,6 +106,8 @@ def answer_all(questions: BinaryIO) -> None:
     importlib.import_module("gptkit.testing.laws.process")
     for question in questions:
         if (child := os.fork()) == 0:
+            # Longer than a check waits. If it hangs, it outlives whoever asked no longer.
+            signal.alarm(LONGEST_ANSWER)
             os.write(answers, json.dumps(answer(question)).encode() + b"\n")
             os._exit(0)
         if os.waitpid(child, 0)[1]:

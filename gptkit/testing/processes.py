@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess
 
+from gptkit.errors import UsageError
 from gptkit.testing.check import Check
 from gptkit.testing.outcome import Outcome
 
@@ -45,16 +46,25 @@ def in_processes(
 
     Args:
         processes: At most so many run at once. Each must start before PyTorch has computed with several threads.
+
+    Raises:
+        UsageError: If `run` raises it, in any process.
     """
     waiting, done = deque(range(len(checks))), dict[int, Outcome]()
     workers = [start(checks, run) for _ in range(min(processes, len(checks)))]
     busy: list[Worker] = []
 
     def assign(worker: Worker) -> None:
-        if waiting:
+        while waiting:
+            try:
+                worker.pipe.send(waiting[0])
+            except BrokenPipeError:
+                # It died after its last check.
+                workers.append(worker := start(checks, run))
+                continue
             worker.number = waiting.popleft()
-            worker.pipe.send(worker.number)
             busy.append(worker)
+            break
 
     try:
         for worker in workers:
@@ -65,12 +75,13 @@ def in_processes(
                 for worker in [worker for worker in busy if worker.pipe in ready]:
                     busy.remove(worker)
                     try:
-                        done[worker.number] = worker.pipe.recv()
-                        assign(worker)
-                    except EOFError:
-                        done[worker.number] = death(checks[worker.number], worker.process)
-                        workers.append(start(checks, run))
-                        assign(workers[-1])
+                        found = worker.pipe.recv()
+                    except (EOFError, OSError):
+                        found = death(checks[worker.number], worker.process)
+                    if isinstance(found, UsageError):
+                        raise found
+                    done[worker.number] = found
+                    assign(worker)
             yield done.pop(number)
     finally:
         for worker in workers:
@@ -83,12 +94,17 @@ def start(checks: Sequence[Check], run: Callable[[Check], Outcome]) -> Worker:
 
     def work() -> None:
         here.close()
+        # A part may start processes of its own, which a daemon may not; Python has no public way to say so.
+        multiprocessing.current_process()._config["daemon"] = False  # type: ignore[attr-defined]
         while True:
             try:
                 number = there.recv()
             except EOFError:
                 return
-            there.send(replace(run(checks[number]), error=None))
+            try:
+                there.send(replace(run(checks[number]), error=None))
+            except UsageError as error:
+                there.send(error)
 
     process = multiprocessing.get_context("fork").Process(target=work, daemon=True)
     with warnings.catch_warnings():

@@ -13,6 +13,7 @@ OF_CACHES = (
     laws.cache.cache_changes_nothing,
     laws.cache.cache_keeps_positions,
     laws.cache.caches_are_apart,
+    laws.cache.chunks_change_nothing,
     laws.kept.written_again_is_replaced,
     laws.kept.decodes_what_it_has_learnt,
     laws.cache.decodes_under_autocast,

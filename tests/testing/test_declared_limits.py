@@ -25,7 +25,7 @@ def test_a_limit_is_found_with_its_reason() -> None:
 def test_a_check_beyond_the_limit_does_not_apply(id: str) -> None:
     outcome = prove(BY_ID[id], LIMITED)
     assert outcome.verdict == "not applicable"
-    assert outcome.why == "it declares that it cannot take a position that rotates"
+    assert outcome.why == "it declares that it cannot take a position that rotates: it rotates nothing"
     assert BY_ID[id].why_not_applicable(UNLIMITED) == ""
 
 

@@ -3,10 +3,12 @@
 import os
 import signal
 import time
-from multiprocessing import active_children
+from dataclasses import replace
+from multiprocessing import active_children, get_context
 
 import pytest
 
+from gptkit.errors import UsageError
 from gptkit.testing.check import Check
 from gptkit.testing.checks import CHECKS
 from gptkit.testing.outcome import Outcome
@@ -57,6 +59,25 @@ def test_a_check_in_which_the_process_dies_is_broken_and_the_others_run(processe
     assert found[2].why.startswith("the process ended with signal 9; to see where: ")
     assert f"--only {SOME[2].id}" in found[2].why
     assert found[4].why.startswith("the process ended with exit code 3; ")
+
+
+def test_wrong_usage_is_raised() -> None:
+    def misused(check: Check) -> Outcome:
+        raise UsageError("no such input")
+
+    with pytest.raises(UsageError, match="no such input"):
+        list(in_processes(SOME, misused, 2))
+    assert active_children() == []
+
+
+def test_a_part_may_start_processes_of_its_own() -> None:
+    def starting(check: Check) -> Outcome:
+        child = get_context("fork").Process(target=os.getpid)
+        child.start()
+        child.join()
+        return replace(held(check), why=str(child.exitcode))
+
+    assert {outcome.why for outcome in in_processes(SOME, starting, 2)} == {"0"}
 
 
 def test_processes_end_with_the_reader_even_if_they_hang() -> None:
