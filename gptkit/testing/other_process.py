@@ -1,7 +1,7 @@
 """Another process, with another hash seed, locale and time zone, that says what a part does there.
 
 It is started once in each process that asks, because importing PyTorch takes seconds, and forks for each question,
-so that none finds what another left. Forking is sound: the process has imported modules, computed nothing, and so has
+so that none finds what another left. Forking is sound: the process has imported modules, computed nothing, and has
 one thread.
 """
 
