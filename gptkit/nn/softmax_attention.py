@@ -16,7 +16,7 @@ from gptkit.nn.kv_cache import KVCache
 from gptkit.nn.layers import Linear
 
 
-def causal_mask(q: Float[Tensor, "B H T D"], k: Float[Tensor, "B H S D"]) -> Bool[Tensor, "T S"]:
+def causal_mask(q: Float[Tensor, "B H T D"], k: Float[Tensor, "B K S D"]) -> Bool[Tensor, "T S"]:
     """Return the causal `attn_mask`, aligned bottom-right: query i attends to keys up to S - T + i."""
     T, S = q.shape[2], k.shape[2]
     return torch.ones(T, S, dtype=torch.bool, device=q.device).tril(S - T)

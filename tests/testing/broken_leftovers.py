@@ -112,7 +112,7 @@ class SharesTablesByWidth(RopePosition):
 
 
 CAUGHT_BY: CaughtBy = {
-    SumsOverItsLargestBuffer: "forgets_earlier_modes",
+    SumsOverItsLargestBuffer: "depends_on_its_input_alone",
     MasksFromItsLargestPass: "cache_changes_nothing_when_large",
     NormWithoutAGradientAfterEval: "forgets_earlier_modes",
     ScaleMadeInInferenceMode: "forgets_earlier_modes",
