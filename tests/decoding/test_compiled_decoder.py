@@ -292,11 +292,3 @@ def test_biases_apart_do_not_change_a_pass() -> None:
     linear, add = torch.ops.aten.linear.default, torch.ops.aten.add.Tensor
     assert called == [linear, add, torch.ops.aten.relu.default, linear, linear, add]
     torch.testing.assert_close(exported.module()(x), layers(x))
-
-
-@pytest.mark.exhaustive
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # PyTorch's own, of its own parts
-def test_with_a_compiler_it_is_the_same_text_too() -> None:
-    model = small_model(n_layer=1, std=0.5).eval()
-    compiled = model.generate(PROMPT, 20, temperature=0.0, decoder=CompiledDecoder(model))
-    assert torch.equal(compiled, model.generate(PROMPT, 20, temperature=0.0, use_cache=False))
