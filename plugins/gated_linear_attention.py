@@ -68,7 +68,7 @@ class GatedLinearAttention(RecurrentAttention, HasPackedWeights):
         log_decay: Float[Tensor, "B H T D"],
         state: Float[Tensor, "B H D D"],
     ) -> tuple[Float[Tensor, "B H T D"], Float[Tensor, "B H D D"]]:
-        """Return what each query reads, and the state after the last position."""
+        """Return the reading of each query, and the state after the last position."""
 
     def forward(
         self, x: Float[Tensor, "B T C"], ctx: AttentionContext = AttentionContext()

@@ -41,6 +41,11 @@ def copy_state(target: LayerCache, source: LayerCache) -> None:
         found = f"was {old.get(name)!r} and is {new.get(name)!r}"
         raise refusal("whose state is in tensors", source, name, found, "make it a tensor")
     targets, sources = tensors_of(target), tensors_of(source)
+    own = {id(tensor): name for name, tensor in targets.items()}
+    # A tensor that has moved to another name is read after its memory is written.
+    sources = {
+        name: tensor.clone() if own.get(id(tensor), name) != name else tensor for name, tensor in sources.items()
+    }
     for name in {**targets, **sources}:
         was, now = (describe_tensor(tensors.get(name)) for tensors in (targets, sources))
         if was != now:

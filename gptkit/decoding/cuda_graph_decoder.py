@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from gptkit.decoding.cache_tensors import constants_of, copy_state
+from gptkit.decoding.cache_tensors import check_no_shared_storage, constants_of, copy_state
 from gptkit.decoding.decoder import CachedDecoder, LanguageModel, decode_one_token, prefill
 from gptkit.decoding.sampling import Sampling
 from gptkit.decoding.step_key import model_key
@@ -62,6 +62,7 @@ class CudaGraphDecoder(CachedDecoder):
             for cache in caches:
                 # Raises if a cache has state that is not in tensors.
                 constants_of(cache)
+            check_no_shared_storage(caches)
             self.captured.clear()
             self.captured_for, self.caches = key, caches
             self.start_pos = torch.tensor(tokens.shape[1], device=tokens.device)

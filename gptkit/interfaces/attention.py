@@ -14,8 +14,8 @@ class LayerCache:
     """What one layer stores of earlier positions. `Attention.new_cache` makes one.
 
     A subclass has tensors of any kind as attributes: keys and values, a recurrent state, the tail of a
-    convolution, latents. Passes come in order, each from where the one before it ended, so each position is stored
-    once. A pass writes into the tensors or replaces them.
+    convolution, latents. A pass writes into the tensors or replaces them. Decoders make passes in order, each from
+    where the one before it ended; a `KVCache` or `InputCache` also takes a position again, and then replaces it.
 
     A step is compiled, and captured as a CUDA graph, as a function that reads and writes these tensors. So all
     that changes is in them, they keep their shapes, and no two share storage. Decoders refuse other caches.
@@ -54,7 +54,7 @@ class AttentionContext:
         tokens: The tokens of this pass, from `start_pos` on; None if the caller has none, only vectors.
         segment_ids: Which of the texts packed into its row each token of this pass belongs to; None if each row is
             one text. `attn_mask` already separates the texts. The ids are for a part that keeps a state instead of
-            scores: it starts afresh where the id changes, whereas a mask without ids hides only empty cache slots.
+            scores: it starts afresh where the id changes.
     """
 
     start_pos: int | Int[Tensor, ""] = 0

@@ -9,7 +9,8 @@ One line in a plugin's test file proves a part, by its registered name or its cl
 Each promise becomes a test of its own, named after it. `gptkit check` runs the same checks from the command line.
 A failed check reports the smallest input on which it fails and the call of `reproduce` that runs it again.
 
-Imports `interfaces`, `nn`, `components`, `registry` and `recipe`. `contract` and `reproduce` are the public names.
+Imports `interfaces`, `nn`, `components`, `decoding`, `registry` and `recipe`. `contract` and `reproduce` are the
+public names.
 """
 
 import importlib

@@ -51,7 +51,7 @@ class Step:
 
 
 def losses_of(model: nn.Module, batch: MicroBatch) -> Float[Tensor, " L"]:
-    """Return what a micro-batch adds to the mean loss of its step's tokens, and to that of parts with losses."""
+    """Return a micro-batch's share of the mean loss of its step's tokens, and of that of parts with losses."""
     collected = collected_losses(model, is_checkpointed=batch.settings.checkpoint_activations)
     with autocast(batch.inputs.device, batch.dtype), collected as reported:
         logits = model(batch.inputs)  # (B, T, V)

@@ -55,6 +55,18 @@ def same(ours: list[Tensor], theirs: list[Tensor]) -> bool:
     return all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
 
 
+def test_a_graph_takes_no_tensors_that_share_memory(model: GPT, monkeypatch: pytest.MonkeyPatch) -> None:
+    def sharing(batch_size: int) -> list[LayerCache]:
+        caches = GPT.new_caches(model, batch_size)
+        for each in caches:
+            vars(each)["values"] = vars(each)["keys"]
+        return caches
+
+    monkeypatch.setattr(model, "new_caches", sharing)
+    with pytest.raises(NotImplementedError, match="shares its storage with"):
+        texts(model, Replaying(model, chunk=2, compile=False), 2)
+
+
 @pytest.mark.parametrize("chunk", [1, 2, 3, 4, 50])
 def test_bursts_do_not_change_the_text(model: GPT, chunk: int) -> None:
     assert same(texts(model, Replaying(model, chunk=chunk, compile=False)), texts(model, UncachedDecoder(model)))

@@ -118,6 +118,7 @@ def gptkit_register(register):
     register("normless", NormlessBlock)
     register("own", OwnBlock)
     register("unrotated", UnrotatedAttention)
+    register("a_first_candidate", UnrotatedAttention)
     register("uncached", UncachedAttention)
     register("silent", SilentAttention)
     register("lone", LoneBlock)
@@ -318,6 +319,10 @@ def test_what_a_part_declares_that_it_cannot_be_combined_with_is_refused(assembl
         f"--set {layer}  model.layer[0].attention  layer 1 rotates nothing"
     ]
     check_parts(assemble(layer))
+
+
+def test_what_a_candidate_of_auto_cannot_be_combined_with_is_not_refused(assemble: Assemble) -> None:
+    check_parts(assemble("model.attention=auto", "model.position=rope"))
 
 
 def test_a_part_is_asked_whether_it_can_decode(assemble: Assemble) -> None:

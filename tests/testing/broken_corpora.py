@@ -4,6 +4,7 @@ import os
 import random
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 from tests.testing.mutant import CaughtBy
 from tests.testing.right_parts import FileCorpus, SquaresCorpus
@@ -57,6 +58,18 @@ class ReplacesBrokenBytes(FileCorpus):
 class SkipsBrokenBytes(FileCorpus):
     def pieces(self) -> Iterator[str]:
         yield self.path.read_text(encoding="utf-8", errors="ignore")
+
+
+class SkipsBrokenBytesOfItsSecondFile(FileCorpus):
+    """Refuses them in its first file."""
+
+    def __init__(self, *, path: Path = Path(__file__), second: Path = Path(__file__)) -> None:
+        super().__init__(path=path)
+        self.second = second
+
+    def pieces(self) -> Iterator[str]:
+        yield from super().pieces()
+        yield self.second.read_text(encoding="utf-8", errors="ignore")
 
 
 class RaisesWhatPythonRaises(FileCorpus):
@@ -123,6 +136,7 @@ CAUGHT_BY: CaughtBy = {
     CutsAPair: "is_unicode",
     ReplacesBrokenBytes: "refuses_broken_files",
     SkipsBrokenBytes: "refuses_broken_files",
+    SkipsBrokenBytesOfItsSecondFile: "refuses_broken_files",
     RaisesWhatPythonRaises: "refuses_broken_files",
     KeepsOnePosition: "readings_do_not_disturb_one_another",
     GoesOnWhereItStopped: "readings_do_not_disturb_one_another",

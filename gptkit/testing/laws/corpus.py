@@ -138,7 +138,10 @@ def is_unicode(make: Make, _: NoCase) -> None:
 def refuses_broken_files(make: Make, _: NoCase) -> None:
     """Assert that a file with bytes that cannot be decoded is refused by a DataError, or loses none of them."""
     before = {name: "".join(pieces) for name, pieces in texts(make)}
-    for name, file in files_of(make()).items():
+    files = files_of(make())
+    if not files:
+        raise DoesNotApply("no option of it is a file")
+    for name, file in files.items():
         with TemporaryDirectory() as folder:
             content = file.read_bytes()
             broken = Path(folder) / file.name
@@ -147,15 +150,13 @@ def refuses_broken_files(make: Make, _: NoCase) -> None:
                 corpus = make(**{name: broken})
                 text = "".join(chain(corpus.train(), corpus.validation()))
             except DataError:
-                return
+                continue
             except Exception as error:
                 raise AssertionError(
                     f"a file that cannot be decoded raises {type(error).__name__}, not a DataError"
                 ) from error
             if text != "".join(before.values()) and NOT_UTF_8.decode("latin-1") not in text:
                 raise AssertionError("it changes or leaves out what it cannot decode of a file")
-            return
-    raise DoesNotApply("no option of it is a file")
 
 
 def files_of(corpus: Corpus) -> dict[str, Path]:

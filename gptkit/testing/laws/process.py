@@ -38,7 +38,7 @@ def is_the_same_in_another_process(build: Callable[..., Any], case: Input) -> No
 
 
 def evidence(subject: Subject, case: str, saved: str = "null") -> tuple[Evidence, Any]:
-    """Return what a part does with an input, by name, and what it saves.
+    """Return the behaviour of a part on an input, by name, and its saved state.
 
     Args:
         saved: What it saved in another process, as JSON.
