@@ -115,7 +115,24 @@ class BlockKeepsItsResults(PreNormBlock):
         return self.results.setdefault(key, super().forward(x, ctx))
 
 
+class FoldsInTheDtypeOfItsFirstPass(GeluFeedForward):
+    """Keeps a transposed copy of its weights in the dtype of its first pass in eval mode."""
+
+    copy: Tensor | None = None
+    version: tuple[int, int] = (-1, -1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if torch.is_grad_enabled() or self.training:
+            return super().forward(x)
+        weight = self.narrow.weight
+        if self.copy is None or self.version != (weight._version, id(weight)):
+            self.copy, self.version = weight.detach().to(x.dtype).mT.contiguous(), (weight._version, id(weight))
+        y = self.activate(self.widen(x)) @ self.copy.to(x.dtype)
+        return y if self.narrow.bias is None else y + self.narrow.bias
+
+
 CAUGHT_BY: CaughtBy = {
+    FoldsInTheDtypeOfItsFirstPass: "depends_on_its_input_alone",
     RefoldsByAddress: "gradients_are_right",
     RefoldsWhenItTrains: "follows_its_weights",
     KeepsWhatHasNoGradient: "forgets_earlier_modes",

@@ -6,6 +6,7 @@ from torch import Tensor
 from gptkit.components.block.pre_norm import PreNormBlock
 from gptkit.interfaces import AttentionContext
 from tests.testing.mutant import CaughtBy
+from tests.testing.right_attentions import GroupedAttention
 from tests.testing.unusual_parts import UnusualAttention
 
 
@@ -63,6 +64,14 @@ class TakesTheMaskOfTheFirstHead(UnusualAttention):
         return super().mix(q, k, v, seen[:, :1] if seen.ndim == 4 else seen)
 
 
+class TakesTheMaskOfTheKeysHead(GroupedAttention):
+    """Gives all query heads of a group the mask of the first."""
+
+    def grouped_mask(self, seen: Tensor) -> Tensor:
+        group = self.n_head // self.kv_heads
+        return seen[:, ::group].repeat_interleave(group, dim=1) if seen.ndim == 4 and seen.shape[1] > 1 else seen
+
+
 class SeesAllBesideACache(UnusualAttention):
     """With a cache and no mask it takes every key as earlier, also those of the same pass."""
 
@@ -106,6 +115,7 @@ class HidesByTenThousand(UnusualAttention):
 
 
 CAUGHT_BY: CaughtBy = {
+    TakesTheMaskOfTheKeysHead: "reads_the_mask_of_each_head",
     TakesTheMaskOfTheFirstRow: "reads_every_form_of_mask",
     TakesRowsForHeads: "reads_every_form_of_mask",
     TakesOneMaskForTheBatch: "reads_every_form_of_mask",
