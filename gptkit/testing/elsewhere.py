@@ -3,6 +3,7 @@
 import builtins
 import datetime
 import io
+import operator
 import os
 import random
 import sys
@@ -17,8 +18,18 @@ from unittest import mock
 import torch
 from torch import nn
 
-# Half a year, so that the hour, the weekday and the month are others, too.
-LATER = datetime.timedelta(days=180, hours=5)
+
+def time_until_another_date(now: datetime.datetime) -> datetime.timedelta:
+    """Return half a year and some days, after which hour, day of the month, weekday and month are all others."""
+
+    def parts(date: datetime.datetime) -> tuple[int, ...]:
+        return date.hour, date.day, date.weekday(), date.month
+
+    later = (datetime.timedelta(days=days, hours=5) for days in range(180, 200))
+    return next(by for by in later if all(map(operator.ne, parts(now), parts(now + by))))
+
+
+LATER = time_until_another_date(datetime.datetime.now(tz=datetime.UTC))
 CLOCKS = {name: LATER.total_seconds() for name in ("time", "monotonic", "perf_counter")}
 CLOCKS_NS = {f"{name}_ns": int(seconds * 1e9) for name, seconds in CLOCKS.items()}
 # Of an environment variable that is not set: a switch that is on, and another number than 1.

@@ -83,7 +83,9 @@ def end(process: "subprocess.Popen[bytes]") -> None:
     process.wait()
     for pipe in (process.stdin, process.stdout):
         if pipe is not None:
-            pipe.close()
+            # What was not read yet cannot be written any more.
+            with suppress(BrokenPipeError):
+                pipe.close()
 
 
 @cache
