@@ -176,7 +176,7 @@ def test_a_memory_whose_state_is_not_in_tensors_is_refused(model: GPT, monkeypat
 def test_a_memory_that_counts_outside_its_tensors_is_refused(model: GPT, monkeypatch: pytest.MonkeyPatch) -> None:
     decoder = Replaying(model, chunk=3, compile=False)
     numbers = count()
-    monkeypatch.setattr(model, "new_caches", lambda _: [Counting(next(numbers))] * 2)
+    monkeypatch.setattr(model, "new_caches", lambda _: [Counting(number) for number in [next(numbers)] * 2])
     with pytest.raises(NotImplementedError, match=r"Counting.number was 0 and is 1: "):
         model.generate(PROMPT, 7, decoder=decoder)
 
