@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from gptkit.decoding.decoder import Decoder, LanguageModel
@@ -84,7 +84,7 @@ class GPT(LanguageModel):
         attn_mask = None
         if segment_ids is not None:
             check_segments(segment_ids, tokens, caches)
-            attn_mask = (segment_ids[:, None, :, None] == segment_ids[:, None, None, :]).tril()  # (B, 1, T, T)
+            attn_mask = segment_mask(segment_ids)
         elif caches is not None:
             slots = torch.arange(longest, device=tokens.device)
             attn_mask = slots <= (slots[:T] + start_pos)[:, None]  # (T, S)
@@ -168,6 +168,11 @@ class GPT(LanguageModel):
     def n_parameters(self) -> int:
         """Number of trained parameters."""
         return sum(weight.numel() for weight in self.parameters() if weight.requires_grad)
+
+
+def segment_mask(segment_ids: Int[Tensor, "B T"]) -> Bool[Tensor, "B 1 T T"]:
+    """Return the causal `attn_mask` of texts packed into rows: each token attends to those of its own text."""
+    return (segment_ids[:, None, :, None] == segment_ids[:, None, None, :]).tril()
 
 
 def check_segments(

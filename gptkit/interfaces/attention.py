@@ -121,4 +121,4 @@ class RecurrentAttention(Attention):
 
     @abstractmethod
     def new_cache(self, batch_size: int, length: int) -> ConstantSizeCache:
-        """Return the state before the first position of `batch_size` sequences, whatever their `length`."""
+        """Return the state before the first position of `batch_size` sequences, of any `length`."""

@@ -41,7 +41,7 @@ class Tokenizer(ABC):
         return np.array(self.encode(text), dtype=np.int64)
 
     def safe_cut(self, text: str) -> int:
-        """Return the last position at which a text may be cut, whatever text follows; 0 if there is none.
+        """Return the last position where a text may be cut, for any text that may follow it; 0 if there is none.
 
         Encoding what is before the position and what is after it gives the ids of the whole. A corpus that is read
         in pieces is encoded up to there. The default, 0, is right for every tokenizer, but then a corpus must fit

@@ -16,21 +16,25 @@ def parts_with_losses(model: nn.Module) -> list[HasAuxiliaryLoss]:
 
 
 @contextmanager
-def collected_losses(model: nn.Module, *, is_checkpointed: bool = False) -> Iterator[list[Float[Tensor, ""]]]:
-    """Yield a list to which the parts of a model add what they report in this context.
+def collected_losses(
+    model: nn.Module, *, is_checkpointed: bool = False
+) -> Iterator[list[Float[Tensor, ""]] | None]:
+    """Yield a list to which the parts of a model add what they report in this context; None if no part reports.
 
     Leave it before the backward pass, in which a checkpointed block runs again and would report again.
 
     Args:
         is_checkpointed: Whether the blocks of the model are checkpointed.
     """
-    parts = parts_with_losses(model)
+    if not (parts := parts_with_losses(model)):
+        yield None
+        return
     outer = [part.reported for part in parts]
     losses: list[Float[Tensor, ""]] = []
     try:
         for part in parts:
             part.reported = losses
-        with report_once() if parts and is_checkpointed else nullcontext():
+        with report_once() if is_checkpointed else nullcontext():
             yield losses
     finally:
         for part, before in zip(parts, outer, strict=True):

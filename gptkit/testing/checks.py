@@ -8,21 +8,19 @@ from functools import partial
 
 from hypothesis import strategies as st
 
-from gptkit.interfaces import HasLimits, HasReference
+from gptkit.interfaces import HasReference
 from gptkit.nn import SoftmaxAttention
 from gptkit.testing import laws
 from gptkit.testing.attend_equivalence import attends_as_reference
 from gptkit.testing.check import check, check_in_dtypes
 from gptkit.testing.data_checks import DATA_CHECKS
 from gptkit.testing.equivalence import equals_reference
-from gptkit.testing.module_checks import DROPPERS, LATER_MODULE_CHECKS, MIXERS, MODULES
+from gptkit.testing.module_checks import DROPPERS, MIXERS, MODULE_CHECKS_2, MODULES
 from gptkit.testing.strategies import (
     Inputs,
     attended_cases,
     broad_cases,
     far_cases,
-    huge_cases,
-    large_cases,
     long_cases,
     small_cases,
 )
@@ -119,32 +117,6 @@ POSITION = [
         laws.position.position_mutates_nothing,
     )
 ]
-LEVEL_2 = [
-    check(MODULES, laws.history.forgets_earlier_modes, broad_cases, share=0.2, level="2"),
-    check(MODULES, laws.history.follows_its_weights, broad_cases, share=0.2, level="2"),
-    check(MODULES, laws.history.depends_on_its_input_alone, broad_cases, share=0.2, level="2"),
-    check(MODULES, laws.history.trains_on_from_its_state_dict, broad_cases, share=0.1, level="2"),
-    check(MODULES, laws.process.is_the_same_in_another_process, broad_cases, share=0.05, level="2"),
-    check(MODULES, laws.module.rows_are_independent, large_cases, when="large", share=0.1, level="2"),
-    check(MODULES, laws.state.forgets_earlier_passes, large_cases, when="large", share=0.1, level="2"),
-    check(
-        ("feed_forward", "norm"),
-        laws.module.positions_are_independent,
-        large_cases,
-        when="large",
-        share=0.1,
-        level="2",
-    ),
-    check(MIXERS, laws.attention.never_reads_the_future, large_cases, when="large", share=0.2, level="2"),
-    check(MIXERS, laws.attention.never_reads_the_future, huge_cases, when="scores_are_huge", share=0.2, level="2"),
-    check(MIXERS, laws.cache.cache_changes_nothing, large_cases, when="large", share=0.05, level="2"),
-    check(MIXERS, laws.cache.decodes_under_autocast, small_cases, share=0.2, level="2"),
-    check(MIXERS, laws.limit.keeps_its_limits, small_cases, share=0.2, only=(HasLimits,), level="2"),
-    check(MIXERS, laws.cache.chunks_change_nothing, small_cases, share=0.5, level="2"),
-    check(MIXERS, laws.cache.chunks_change_nothing, large_cases, when="large", share=0.05, level="2"),
-    check(MIXERS, laws.cache.constant_size_is_declared, broad_cases, share=0.05, level="2"),
-]
-
 CHECKS = (
     *EVERY_MODULE,
     *EACH_POSITION_ALONE,
@@ -154,7 +126,6 @@ CHECKS = (
     *ATTEND,
     *REFERENCE,
     *POSITION,
-    *LEVEL_2,
-    *LATER_MODULE_CHECKS,
+    *MODULE_CHECKS_2,
     *DATA_CHECKS,
 )

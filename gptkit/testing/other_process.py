@@ -108,7 +108,7 @@ def answer_all(questions: BinaryIO) -> None:
     importlib.import_module("gptkit.testing.laws.process")
     for question in questions:
         if (child := os.fork()) == 0:
-            # Longer than a check waits. If it hangs, it outlives whoever asked no longer.
+            # Longer than a check waits. Without it, a fork that hangs would outlive the process that asked.
             signal.alarm(LONGEST_ANSWER)
             os.write(answers, json.dumps(answer(question)).encode() + b"\n")
             os._exit(0)

@@ -28,7 +28,7 @@ class Worker:
     number: int = 0
 
     def end(self) -> None:
-        """End the process, whatever it is doing."""
+        """End the process, even if it hangs."""
         self.pipe.close()
         self.process.terminate()
         self.process.join(PATIENCE)

@@ -64,7 +64,7 @@ class CudaGraph:
         with restored(self.model):
             warm_up_passes(partial(self.forward_backward, batch))
             trained = [weight for weight in self.model.parameters() if weight.grad is not None]
-        # Kept here, because the graph writes to their memory whatever becomes of `weight.grad`.
+        # Kept here, because the graph writes to their memory even if `weight.grad` is replaced.
         self.gradients = {weight: torch.zeros_like(weight) for weight in trained}
         for weight, gradient in self.gradients.items():
             weight.grad = gradient

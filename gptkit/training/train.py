@@ -56,7 +56,7 @@ def losses_of(model: nn.Module, batch: MicroBatch) -> Float[Tensor, " L"]:
     with autocast(batch.inputs.device, batch.dtype), collected as reported:
         logits = model(batch.inputs)  # (B, T, V)
         losses = [F.cross_entropy(logits.flatten(0, 1), batch.targets.flatten())]
-        if parts_with_losses(model):
+        if reported is not None:
             losses.append(sum(reported, start=torch.zeros_like(losses[0])))
         return torch.stack(losses) / batch.settings.grad_accumulation
 

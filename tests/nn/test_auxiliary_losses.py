@@ -85,6 +85,7 @@ def test_every_part_reports_once_a_pass_and_only_to_what_collects(checkpointed: 
     checkpoint_activations(model.blocks, checkpointed)
     with collected_losses(model) as losses:
         logits = model(tokens)
+    assert losses is not None
     torch.testing.assert_close(losses, expected)
     # Neither recomputation nor a later pass reports to it.
     (logits.sum() + sum(losses)).backward()
@@ -110,6 +111,7 @@ def test_a_step_descends_the_sum_of_both_losses(checkpointed: bool) -> None:
     for batch in batches:
         with collected_losses(plain) as reported:
             logits = plain(batch.inputs)
+        assert reported is not None
         token_loss = token_loss + F.cross_entropy(logits.flatten(0, 1), batch.targets.flatten()) / 2
         own_loss = own_loss + torch.stack(reported).sum() / 2
     (token_loss + own_loss).backward()
@@ -208,3 +210,8 @@ def test_losses_of_a_part_that_is_used_twice_are_added() -> None:
         for weight, y in zip([0.2, 0.1] * 2, outputs_of(model, batch.inputs), strict=True)
     )
     torch.testing.assert_close(losses_of(model, batch)[1], torch.as_tensor(reported))
+
+
+def test_nothing_is_collected_where_no_part_reports() -> None:
+    with collected_losses(small_model()) as losses:
+        assert losses is None

@@ -99,13 +99,13 @@ class DropsWeightsOfThePastAlone(WeightDroppingAttention):
 
 
 CAUGHT_BY: CaughtBy = {
-    DropsAlikeAtEachStep: "steps_drop_apart",
-    InnerDropoutBySeedOfItsOwn: "steps_drop_apart",
-    InnerMaskOfAllPositions: "steps_drop_apart",
-    DropsChannelsWhole: "steps_drop_apart",
-    DropsRowsAgainstEachOther: "rows_drop_apart",
-    BlockDropsTheResidual: "rows_drop_apart",
-    DropsWeightsOfPairs: "weights_drop_apart",
-    DropsWeightsOfEveryOtherQuery: "weights_drop_apart",
-    DropsWeightsOfThePastAlone: "weights_drop_apart",
+    DropsAlikeAtEachStep: "steps_drop_independently",
+    InnerDropoutBySeedOfItsOwn: "steps_drop_independently",
+    InnerMaskOfAllPositions: "steps_drop_independently",
+    DropsChannelsWhole: "steps_drop_independently",
+    DropsRowsAgainstEachOther: "rows_drop_independently",
+    BlockDropsTheResidual: "rows_drop_independently",
+    DropsWeightsOfPairs: "weights_drop_independently",
+    DropsWeightsOfEveryOtherQuery: "weights_drop_independently",
+    DropsWeightsOfThePastAlone: "weights_drop_independently",
 }

@@ -5,7 +5,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from gptkit.interfaces import Attention, AttentionContext, Block, ConstantSizeCache, LayerCache, Position
@@ -73,14 +73,11 @@ def decodes_under_autocast(build: Build[Attention | Block], case: Case) -> None:
     case = replace(case, dtype=torch.float32, scale=max(case.scale, 1.0))
     part, x = case.build(build), case.x()
     draw_weights(part, case)
-    cache, found = part.new_cache(case.B, slots_of(case)), []
-    with torch.no_grad(), torch.autocast(case.device.type, torch.bfloat16):
-        for start, end in passes(case.T):
-            found.append(
-                part(x[:, start:end], AttentionContext(start, None, cache, cached_mask(cache, start, end, case)))
-            )
+    cache = part.new_cache(case.B, slots_of(case))
+    with torch.autocast(case.device.type, torch.bfloat16):
+        found = decode_in_passes(part, x, cache, passes(case.T), case)
     allowed = COARSE + declared_by(type(part)).cached
-    assert_near_to_double(torch.cat(found, dim=1), part, x, allowed, replace(case, dtype=torch.bfloat16))
+    assert_near_to_double(found, part, x, allowed, replace(case, dtype=torch.bfloat16))
 
 
 def caches_are_apart(build: Build[Attention | Block], case: Case) -> None:
@@ -96,6 +93,26 @@ def caches_are_apart(build: Build[Attention | Block], case: Case) -> None:
                 found = part(x[:, t : t + 1], AttentionContext(t, None, cache, cached_mask(cache, t, t + 1, case)))
                 what = f"position {t} of sequence {n}, decoded in alternation with another"
                 assert_decoded(found, whole[:, t : t + 1], what, part, case)
+
+
+@torch.no_grad()
+def decode_in_passes(
+    part: Attention | Block,
+    x: Float[Tensor, "B T C"],
+    cache: LayerCache,
+    split: Iterable[tuple[int, int]],
+    case: Case,
+) -> Float[Tensor, "B decoded C"]:
+    """Return the outputs of several passes with one cache, joined.
+
+    Args:
+        split: Start and end of each pass.
+    """
+    found = [
+        part(x[:, start:end], AttentionContext(start, None, cache, cached_mask(cache, start, end, case)))
+        for start, end in split
+    ]
+    return torch.cat(found, dim=1) if found else x[:, :0]
 
 
 def decoding_waits_for_nothing(build: Build[Attention | Block], case: Case) -> None:

@@ -115,16 +115,16 @@ def dropout_has_its_rate(
     assert_rate(1 - kept / seen, rate, seen, "the weights", case)
 
 
-def rows_drop_apart(build: Build[nn.Module], case: Case, *, steps: int = 64) -> None:
-    """Assert that dropout is drawn apart for each row of a batch."""
+def rows_drop_independently(build: Build[nn.Module], case: Case, *, steps: int = 64) -> None:
+    """Assert that dropout is drawn independently for each row of a batch."""
     part, x = dropping(build, case), case.x()[:1].expand(16, -1, -1)
     with torch.no_grad(), seeded(case.device, case.seed, "dropout"):
         y = torch.stack([part(x) for _ in range(steps)])  # (N, 16, T, C)
     assert_uncorrelated(y[:, ::2].flatten(0, 1), y[:, 1::2].flatten(0, 1), "two rows of a batch", case)
 
 
-def steps_drop_apart(build: Build[nn.Module], case: Case, *, rows: int = 2048) -> None:
-    """Assert that dropout is drawn apart in each step, and by a feed-forward at each position."""
+def steps_drop_independently(build: Build[nn.Module], case: Case, *, rows: int = 2048) -> None:
+    """Assert that dropout is drawn independently in each step, and by a feed-forward at each position."""
     # The same input everywhere, so that what is dropped is all that differs.
     part, x = dropping(build, case), case.x()[:1, :1].expand(rows, 3, -1)
     with torch.no_grad(), seeded(case.device, case.seed, "dropout"):
@@ -158,8 +158,8 @@ def assert_uncorrelated(
         )
 
 
-def weights_drop_apart(build: Build[SoftmaxAttention], case: Case, *, draws: int = 256) -> None:
-    """Assert that each attention weight is dropped at the configured rate, and apart from every other weight."""
+def weights_drop_independently(build: Build[SoftmaxAttention], case: Case, *, draws: int = 256) -> None:
+    """Assert that each attention weight is dropped at the configured rate, independently of all others."""
     case = one_channel_a_key(replace(case, B=2, H=2, T=4, earlier=0))
     attention = case.build(build, dropout=0.5)
     seen = weights_of(attention, case) != 0  # (B, H, T, S)

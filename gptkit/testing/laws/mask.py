@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from gptkit.interfaces import Attention, AttentionContext, Block
+from gptkit.model import segment_mask
 from gptkit.testing.accuracy import assert_decoded, assert_equal
 from gptkit.testing.case import Build, Case
 from gptkit.testing.laws.cache import cached_mask, slots_of
@@ -79,8 +80,7 @@ def reads_packed_texts_apart(build: Build[Attention | Block], case: Case) -> Non
     texts = list(pairwise(edges))
     ids = torch.cat([torch.full((end - start,), id) for (start, end), id in zip(texts, (5, 9, 2), strict=True)])
     segment_ids = ids.to(case.device).expand(case.B, -1)  # (B, T)
-    attn_mask = (segment_ids[:, None, :, None] == segment_ids[:, None, None, :]).tril()  # (B, 1, T, T)
-    packed = part(x, AttentionContext(attn_mask=attn_mask, segment_ids=segment_ids))
+    packed = part(x, AttentionContext(attn_mask=segment_mask(segment_ids), segment_ids=segment_ids))
     for start, end in texts:
         alone = part(x[:, start:end], AttentionContext(start))
         assert_equal(packed[:, start:end], alone, f"positions {start} to {end - 1}, packed with other texts", case)
